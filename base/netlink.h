@@ -1,0 +1,21 @@
+// netlink.h: interfaces, addresses and routes of the calling thread's network namespace.
+// The only place that speaks netlink (libmnl). Every call opens and closes its own socket.
+#pragma once
+
+#include "base/addr.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Each returns 0 or -code with *e naming the object ("tap0: set mtu 65520: ...").
+int link_index(const char *name, unsigned *index, struct rk_error *e);
+int link_set_up(const char *name, struct rk_error *e);
+int link_set_mtu(const char *name, uint32_t mtu, struct rk_error *e);
+// Adding what is there already is not an error.
+int address_add(const char *ifname, const struct rk_addr *ip, unsigned prefix, struct rk_error *e);
+int route_add_default(const char *ifname, const struct rk_addr *gateway, struct rk_error *e);
+
+// Opens /dev/net/tun and attaches tap `name` (IFF_TAP | IFF_NO_PI); the interface goes with the
+// last descriptor unless `persistent`. Returns the descriptor (CLOEXEC, non-blocking) or -code.
+int tap_open(const char *name, bool persistent, struct rk_error *e);

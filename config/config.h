@@ -1,0 +1,116 @@
+// config.h: the whole configuration as one struct, filled from one key table.
+//
+// The key table (config/keys.c) has one row per setting: section, key, type, place in the struct,
+// default, allowed values, help. The INI reader, the command-line overrides, --help,
+// --print-config and docs/configuration.md all come from it.
+#pragma once
+
+#include "base/error.h"
+#include "base/log.h"
+#include "config/portspec.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum rk_tristate { TRISTATE_AUTO, TRISTATE_TRUE, TRISTATE_FALSE };
+enum rk_io_mode { IO_AUTO, IO_URING, IO_EPOLL };
+enum rk_propagation {
+	PROPAGATION_PRIVATE,
+	PROPAGATION_RPRIVATE,
+	PROPAGATION_SLAVE,
+	PROPAGATION_RSLAVE,
+	PROPAGATION_SHARED,
+	PROPAGATION_RSHARED
+};
+
+struct rk_string_list {
+	char **items; // owned
+	size_t count;
+};
+
+struct rk_port_list {
+	struct rk_port_spec *items; // owned
+	size_t count;
+};
+
+// Strings are owned by the struct and never NULL ("" = not set). Times end in _ms.
+struct rk_config {
+	struct {
+		char *state_dir;      // "" = a fresh directory
+		uint32_t workers;     // 0 = one per online CPU
+		enum rk_io_mode io;
+		enum rk_log_level log_level;
+		enum rk_log_format log_format;
+		uint32_t udp_idle_timeout_ms;
+		uint32_t connect_timeout_ms;
+		uint32_t max_flows;   // per worker
+		uint32_t pool_size;   // child sockets kept ready per worker and kind
+	} engine;
+	struct {
+		char *driver;         // a name of the network driver registry
+		uint32_t mtu;         // 0 = the driver's default
+		char *cidr;           // "" = the driver's default
+		char *ifname;         // "" = the driver's default
+		bool disable_host_loopback;
+		bool ipv6;
+	} network;
+	struct {
+		char *binary;
+		enum rk_tristate sandbox;
+		enum rk_tristate seccomp;
+	} slirp4netns;
+	struct {
+		struct rk_string_list copy_up;
+		enum rk_propagation propagation;
+	} mount;
+	struct {
+		char *driver;         // a name of the port driver registry
+		struct rk_port_list publish;
+	} port;
+	struct {
+		char *command;        // run by /bin/sh -c; "" = $SHELL
+		bool pidns;
+		bool cgroupns;
+		bool utsns;
+		bool ipcns;
+		uint32_t stop_timeout_ms; // between SIGTERM and SIGKILL
+	} process;
+	struct {
+		char *socket;         // "" = STATE-DIR/api.sock
+	} api;
+};
+
+// Fills the defaults. config_free() releases everything; safe on a zeroed struct.
+void config_init(struct rk_config *config);
+void config_free(struct rk_config *config);
+
+// Reads an INI file over what is in *config. Every error names FILE:LINE: [section] key: what is
+// wrong, what is allowed. 0 or -code.
+int config_read_file(struct rk_config *config, const char *path, struct rk_error *e);
+
+// Sets one key from text, as `-o section.key=value` and `--section.key=value` do. Repeatable keys
+// append. 0 or -code with *e naming the key and what is allowed.
+int config_set(struct rk_config *config, const char *section, const char *key, const char *value,
+	struct rk_error *e);
+
+// Takes the settings out of a command line: -c FILE / --config=FILE, -o S.K=V / --S.K=V, stops at
+// "--" or at the first word that is no option. Options that are not settings are handed to
+// `other` (argument name and value or NULL; returns words consumed 1 or 2, or -code with *e).
+// The file is read first whatever the order, so that the command line wins.
+// Returns the index of the first word that was not consumed, or -code with *e.
+typedef int config_other_option(void *context, const char *option, const char *next,
+	struct rk_error *e);
+int config_read_arguments(struct rk_config *config, int argc, char **argv,
+	config_other_option *other, void *context, struct rk_error *e);
+
+// Checks across keys that are the configuration's own: limits, paths, pairs of settings.
+// (Driver names and combinations: drivers_check() in drivers/driver.h.)
+int config_check(const struct rk_config *config, struct rk_error *e);
+
+// Prints every key with its value as an INI file that config_read_file() reads back to the same.
+void config_print(const struct rk_config *config, FILE *out);
+// The list of settings for --help, and the reference of docs/configuration.md (Markdown).
+void config_print_help(FILE *out);
+void config_print_markdown(FILE *out);

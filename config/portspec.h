@@ -1,0 +1,38 @@
+// portspec.h: one published port, [PARENT-IP]:PARENT-PORT[:CHILD-IP]:CHILD-PORT/PROTO.
+#pragma once
+
+#include "base/error.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum rk_proto { PROTO_TCP, PROTO_TCP4, PROTO_TCP6, PROTO_UDP, PROTO_UDP4, PROTO_UDP6, PROTO_COUNT };
+
+// Room for "fe80::1%interface-name", with the NUL.
+#define RK_IP_TEXT_MAX 64
+
+struct rk_port_spec {
+	enum rk_proto proto;
+	char parent_ip[RK_IP_TEXT_MAX]; // as given, "" = all addresses
+	char child_ip[RK_IP_TEXT_MAX];  // as given, "" = the rule of port_spec_child_ip()
+	uint16_t parent_port;
+	uint16_t child_port;
+};
+
+// Parses exactly one spec from (text, length); no NUL needed, anything longer than 256 bytes is
+// refused. 0 or -EINVAL with *e quoting the spec and naming the part that is wrong.
+int port_spec_parse(struct rk_port_spec *spec, const char *text, size_t length, struct rk_error *e);
+
+// Checks what a spec must fulfil whoever made it (INI text, API JSON): addresses are literals,
+// fit the protocol's family, ports are not 0. 0 or -EINVAL with *e.
+int port_spec_check(const struct rk_port_spec *spec, struct rk_error *e);
+
+// "127.0.0.1:8080:80/tcp", IPv6 in brackets. Returns `text`.
+const char *port_spec_format(const struct rk_port_spec *spec, char *text, size_t size);
+
+const char *proto_name(enum rk_proto proto);
+int proto_parse(const char *name, enum rk_proto *proto); // 0 or -EINVAL
+bool proto_is_udp(enum rk_proto proto);
+int proto_family(enum rk_proto proto); // AF_INET, AF_INET6, or AF_UNSPEC for both

@@ -1,0 +1,78 @@
+// driver.h: what a network driver and a port driver are: small tables of functions.
+//
+// A driver sees its own section of the configuration and what is in the context here, nothing
+// else. Adding one is one file in drivers/net or drivers/port and one line in drivers/registry.c.
+//
+// Life of a network driver (nsctl calls it):
+//   check()      before anything exists: binary there, values legal.        host side
+//   start()      namespaces exist, ids are mapped: start the daemon, wait    host side
+//                until it is ready, fill *info.
+//   configure()  apply *info in the namespace (default: addresses, default   child side
+//                route, MTU by netlink; NULL selects that default).
+//   watch        the daemon's pidfd becomes readable: it died.               host side
+//   stop()       end the daemon; the namespace may be gone already.          host side
+#pragma once
+
+#include "base/error.h"
+#include "base/msg.h"
+#include "base/spawn.h"
+#include "config/config.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// A network driver at work. The driver owns `private` and frees it in stop().
+struct rk_net {
+	const struct rk_net_driver *driver;
+	const struct rk_config *config;
+	const char *state_dir;
+	pid_t child_pid;           // holds the user and network namespaces
+	struct rk_process daemon;  // RK_PROCESS_NONE when the driver has none
+	void *private;
+};
+
+enum rk_net_flags {
+	NET_OWN_NETNS = 1 << 0, // makes a network namespace (all but host)
+};
+
+struct rk_net_driver {
+	const char *name;
+	unsigned flags;
+	uint32_t default_mtu;
+	const char *default_cidr;   // "" = none
+	const char *default_ifname; // "" = none
+	int (*check)(const struct rk_config *config, struct rk_error *e);
+	int (*start)(struct rk_net *net, struct rk_network_info *info, struct rk_error *e);
+	int (*configure)(const struct rk_network_info *info, struct rk_error *e);
+	void (*stop)(struct rk_net *net);
+};
+
+enum rk_port_flags {
+	PORT_DATA_PLANE = 1 << 0,    // the engine's own listeners and flows (builtin)
+	PORT_NO_CHILD_LOOPBACK = 1 << 1, // info: disallowLoopbackChildIP
+	PORT_HIDDEN = 1 << 2,        // info carries no portDriver (none, implicit)
+};
+
+struct rk_port_driver {
+	const char *name;
+	unsigned flags;
+	const char *const *protos;   // NULL-terminated, as info lists them
+	// Whether it works with this network driver and these published ports.
+	int (*check)(const struct rk_config *config, const struct rk_net_driver *net,
+		struct rk_error *e);
+};
+
+// Look-ups by name (NULL: no such driver) and the names for messages ("none, host, slirp4netns").
+const struct rk_net_driver *net_driver_find(const char *name);
+const struct rk_port_driver *port_driver_find(const char *name);
+const char *net_driver_names(void);
+const char *port_driver_names(void);
+
+// The driver's default or the configured value.
+uint32_t net_driver_mtu(const struct rk_net_driver *driver, const struct rk_config *config);
+const char *net_driver_cidr(const struct rk_net_driver *driver, const struct rk_config *config);
+const char *net_driver_ifname(const struct rk_net_driver *driver, const struct rk_config *config);
+// The default configure(): MTU, addresses, default routes of *info, link up.
+int net_configure_static(const struct rk_network_info *info, struct rk_error *e);
+// drivers/check.c: names against the registries, the drivers' own check(), legal pairs.
+int drivers_check(const struct rk_config *config, struct rk_error *e);

@@ -1,0 +1,77 @@
+// plane.h: the data plane as the control thread sees it.
+//
+// How it works: a plane is a set of worker threads, one ring each. The control thread opens the
+// listeners of a port (so that bind errors are known at once), hands every worker its own and waits
+// until all of them accept; removing waits until all of them are closed. Workers get the sockets of
+// the child's namespace from their helper channel. All functions here are called from one thread at
+// a time (ports.c holds its lock); none of them is called by a worker.
+#pragma once
+
+#include "base/addr.h"
+#include "base/error.h"
+#include "config/config.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rk_plane;
+
+struct rk_plane_options {
+	uint32_t workers; // > 0
+	enum rk_io_mode io;
+	uint32_t max_flows; // per worker
+	uint32_t pool_size; // child sockets kept ready per worker and kind
+	uint32_t udp_idle_timeout_ms;
+	uint32_t connect_timeout_ms;
+};
+
+#define RK_FORWARD_LISTENERS_MAX 2
+#define RK_FORWARD_TARGETS_MAX   2
+
+// One published port, resolved: where to listen, where to connect (in this order, the next one
+// when the one before refuses).
+struct rk_forward {
+	uint32_t id; // the port's id, unique for the run
+	int socktype; // SOCK_STREAM or SOCK_DGRAM
+	struct rk_addr listeners[RK_FORWARD_LISTENERS_MAX];
+	unsigned listener_count;
+	struct rk_addr targets[RK_FORWARD_TARGETS_MAX];
+	unsigned target_count;
+	// The first listener decides; a further one may fail with EAFNOSUPPORT or EADDRNOTAVAIL
+	// (a host without IPv6) and is left out.
+	bool listeners_optional;
+};
+
+enum rk_port_state { PORT_LISTENING, PORT_PAUSED, PORT_FAILED };
+
+// Summed over the workers. Bytes and datagrams: in = client to child, out = child to client.
+struct rk_port_stats {
+	enum rk_port_state state;
+	int32_t last_error; // errno of the last failure, 0 = none
+	uint64_t connections_open;
+	uint64_t connections_total;
+	uint64_t connections_refused; // the child refused
+	uint64_t connections_failed;  // any other reason: no socket, time-out, limit
+	uint64_t bytes_in, bytes_out;
+	uint64_t datagrams_in, datagrams_out;
+	uint64_t datagrams_dropped;
+};
+
+// Starts the workers. 0 or -code with *e.
+int plane_start(struct rk_plane **plane, const struct rk_plane_options *options, struct rk_error *e);
+// The I/O method in use: "io_uring" or "epoll".
+const char *plane_io_name(const struct rk_plane *plane);
+// Gives worker i the helper channel channels[i] (taken over); replaces earlier ones after a helper
+// restart. `count` is the number of workers.
+int plane_set_helper(struct rk_plane *plane, const int *channels, unsigned count, struct rk_error *e);
+// A descriptor that becomes readable when the helper has gone (a worker saw EOF); read it to clear.
+int plane_helper_lost_fd(const struct rk_plane *plane);
+
+// Opens the listeners and starts to accept; all or nothing. -EADDRINUSE, -EACCES (privileged
+// port)... with *e naming the address and the remedy.
+int plane_add(struct rk_plane *plane, const struct rk_forward *forward, struct rk_error *e);
+// Closes the listeners, returns when they are gone; live flows go on. -ENOENT: no such id.
+int plane_remove(struct rk_plane *plane, uint32_t id, struct rk_error *e);
+int plane_stats(struct rk_plane *plane, uint32_t id, struct rk_port_stats *stats);
+// Stops the workers, resets what is open, frees everything.
+void plane_stop(struct rk_plane *plane);

@@ -1,17 +1,22 @@
 # rk-engine: non-recursive build; objects and programs under build/.
 #
 #   make            programs in build/bin/
-#   make check      unit and integration tests (installs what is missing first)
-#   make demo       the README's first command
-#   make lint       clang-format, cppcheck, layer check, shellcheck
+#   make deps       install the Debian packages that are missing
+#   make check      unit and integration tests (runs deps first)
+#   make demo       the README's first command (runs deps first)
+#   make lint       clang-format, cppcheck, layers, shellcheck
 #   make asan       make check with ASan and UBSan
 #   make install    DESTDIR= PREFIX=/usr/local
+#
+# Variables: BUILD= another build directory, CC=, CFLAGS=, WERROR=1, SANITIZE=address,undefined.
 
 BUILD   ?= build
 PREFIX  ?= /usr/local
 DESTDIR ?=
-CC      ?= gcc
 VERSION := $(shell cat VERSION)
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
 	-Wno-missing-field-initializers
@@ -22,50 +27,108 @@ RK_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) -I. -D_GNU_SOURCE -DRK_VERSION='"$(
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) $(if $(WERROR),-Werror)
 RK_LDFLAGS = -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
-BASE_SRC    := $(wildcard base/*.c)
-CONFIG_SRC  := $(wildcard config/*.c)
-DRIVERS_SRC := $(wildcard drivers/*.c drivers/net/*.c drivers/port/*.c)
-ENGINE_SRC  := $(filter-out engine/main.c,$(wildcard engine/*.c))
-NSCTL_SRC   := $(filter-out nsctl/main.c,$(wildcard nsctl/*.c))
-CTL_SRC     := $(wildcard engine/ctl/*.c)
-UNIT_SRC    := $(wildcard tests/unit/*.c)
-TOOL_SRC    := $(wildcard tests/tools/*.c)
+BASE_SRC     := $(wildcard base/*.c)
+CONFIG_SRC   := $(wildcard config/*.c)
+DRIVERS_SRC  := $(wildcard drivers/*.c drivers/net/*.c drivers/port/*.c)
+ENGINE_SRC   := $(filter-out engine/main.c,$(wildcard engine/*.c))
+NSCTL_SRC    := $(filter-out nsctl/main.c,$(wildcard nsctl/*.c))
+CTL_SRC      := $(wildcard engine/ctl/*.c)
+UNIT_SRC     := $(wildcard tests/unit/*.c)
+TOOL_SRC     := $(wildcard tests/tools/*.c)
+TOOL_LIB_SRC := $(wildcard tests/tools/lib/*.c)
 
-obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+obj  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+libs = $(shell pkg-config --libs $(1))
 
-LIBS_BASE   := -lmnl
-LIBS_CONFIG := -linih
-LIBS_ENGINE := -luring -lmicrohttpd -lcjson
-LIBS_NSCTL  := -lcap
-LIBS_CTL    := -lcurl -lcjson
+LIBS_BASE   = $(call libs,libmnl)
+LIBS_CONFIG = $(call libs,inih)
+LIBS_ENGINE = $(call libs,liburing libmicrohttpd libcjson)
+LIBS_NSCTL  = $(call libs,libcap)
+LIBS_CTL    = $(call libs,libcurl libcjson)
+LIBS_UNIT   = $(call libs,criterion)
 
 PROGRAMS := $(BUILD)/bin/rk-engine $(BUILD)/bin/nsctl $(BUILD)/bin/rootlessctl
 TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(TOOL_SRC))
+UNIT     := $(BUILD)/tests/unit
 
 .PHONY: all
 all: $(PROGRAMS)
 
+define link
+@mkdir -p $(@D)
+$(CC) $(RK_LDFLAGS) $(LDFLAGS) -o $@ $^
+endef
+
 $(BUILD)/bin/rk-engine: $(call obj,engine/main.c $(ENGINE_SRC) $(DRIVERS_SRC) $(CONFIG_SRC) $(BASE_SRC))
-	@mkdir -p $(@D)
-	$(CC) $(RK_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_ENGINE) $(LIBS_CONFIG) $(LIBS_BASE)
+	$(link) $(LIBS_ENGINE) $(LIBS_CONFIG) $(LIBS_BASE)
 
 $(BUILD)/bin/nsctl: $(call obj,nsctl/main.c $(NSCTL_SRC) $(DRIVERS_SRC) $(CONFIG_SRC) $(BASE_SRC))
-	@mkdir -p $(@D)
-	$(CC) $(RK_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_NSCTL) $(LIBS_CONFIG) $(LIBS_BASE)
+	$(link) $(LIBS_NSCTL) $(LIBS_CONFIG) $(LIBS_BASE)
 
-$(BUILD)/bin/rootlessctl: $(call obj,$(CTL_SRC) $(BASE_SRC) $(CONFIG_SRC))
-	@mkdir -p $(@D)
-	$(CC) $(RK_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_CTL) $(LIBS_CONFIG) $(LIBS_BASE)
+$(BUILD)/bin/rootlessctl: $(call obj,$(CTL_SRC) $(CONFIG_SRC) $(BASE_SRC))
+	$(link) $(LIBS_CTL) $(LIBS_CONFIG) $(LIBS_BASE)
 
-$(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o
-	@mkdir -p $(@D)
-	$(CC) $(RK_LDFLAGS) $(LDFLAGS) -o $@ $^
+# One Criterion program for everything: no two modules may share a symbol.
+$(UNIT): $(call obj,$(UNIT_SRC) $(ENGINE_SRC) $(NSCTL_SRC) $(DRIVERS_SRC) $(CONFIG_SRC) $(BASE_SRC))
+	$(link) $(LIBS_UNIT) $(LIBS_ENGINE) $(LIBS_NSCTL) $(LIBS_CONFIG) $(LIBS_BASE)
+
+$(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(call obj,$(TOOL_LIB_SRC))
+	$(link)
 
 $(BUILD)/obj/%.o: %.c VERSION
 	@mkdir -p $(@D)
 	$(CC) $(RK_CFLAGS) -MMD -MP -c -o $@ $<
 
+# The objects of the tools are kept like all others.
+.SECONDARY:
+
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# --- tests -----------------------------------------------------------------------------------
+
+.PHONY: deps
+deps:
+	tests/deps.sh
+
+# Two steps, because what `deps` installs decides how the rest is compiled and linked.
+.PHONY: check check-all
+check: deps
+	$(MAKE) check-all
+check-all: $(PROGRAMS) $(TOOLS) $(UNIT)
+	tests/run.sh $(BUILD) $(SUITES)
+
+.PHONY: demo demo-all
+demo: deps
+	$(MAKE) demo-all
+demo-all: $(PROGRAMS)
+	tests/demo.sh $(BUILD)
+
+.PHONY: asan
+asan: deps
+	$(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined CFLAGS='-O1 -g' check-all
+
+.PHONY: lint
+lint: deps
+	tests/lint/format.sh
+	tests/lint/layers.sh
+	tests/lint/leftovers.sh
+	tests/lint/shell.sh
+	tests/lint/cppcheck.sh
+
+# --- install ---------------------------------------------------------------------------------
+
+BINDIR := $(DESTDIR)$(PREFIX)/bin
+DOCDIR := $(DESTDIR)$(PREFIX)/share/doc/rk-engine
+MANDIR := $(DESTDIR)$(PREFIX)/share/man/man1
+MANUAL := $(wildcard docs/*.1)
+
+.PHONY: install
+install: all
+	install -d $(BINDIR) $(DOCDIR)/examples
+	install -m 755 $(PROGRAMS) $(BINDIR)
+	install -m 644 README.md CHANGELOG.md LICENSE $(wildcard docs/*.md) $(DOCDIR)
+	install -m 644 $(wildcard config/*.ini) $(DOCDIR)/examples
+	$(if $(MANUAL),install -d $(MANDIR) && install -m 644 $(MANUAL) $(MANDIR))
 
 .PHONY: clean
 clean:

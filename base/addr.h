@@ -18,7 +18,9 @@ struct rk_addr {
 };
 
 // Parses an IP literal without brackets ("127.0.0.1", "::1", "fe80::1%eth0"; no name look-up) and
-// sets the port. Returns 0 or -EINVAL. `length` bounds `ip`, which needs no NUL.
+// sets the port. A scope is for link-local addresses: an interface name of the caller's namespace,
+// or a number, taken as it is. `length` bounds `ip`, which needs no NUL.
+// 0, -EINVAL, or -ENODEV when no interface has the scope's name.
 int addr_parse(struct rk_addr *addr, const char *ip, size_t length, uint16_t port);
 socklen_t addr_length(const struct rk_addr *addr);
 uint16_t addr_port(const struct rk_addr *addr);

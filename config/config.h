@@ -38,21 +38,21 @@ struct rk_port_list {
 // Strings are owned by the struct and never NULL ("" = not set). Times end in _ms.
 struct rk_config {
 	struct {
-		char *state_dir;      // "" = a fresh directory
-		uint32_t workers;     // 0 = one per online CPU
+		char *state_dir;  // "" = a fresh directory
+		uint32_t workers; // 0 = one per online CPU
 		enum rk_io_mode io;
 		enum rk_log_level log_level;
 		enum rk_log_format log_format;
 		uint32_t udp_idle_timeout_ms;
 		uint32_t connect_timeout_ms;
-		uint32_t max_flows;   // per worker
-		uint32_t pool_size;   // child sockets kept ready per worker and kind
+		uint32_t max_flows; // per worker
+		uint32_t pool_size; // child sockets kept ready per worker and kind
 	} engine;
 	struct {
-		char *driver;         // a name of the network driver registry
-		uint32_t mtu;         // 0 = the driver's default
-		char *cidr;           // "" = the driver's default
-		char *ifname;         // "" = the driver's default
+		char *driver; // a name of the network driver registry
+		uint32_t mtu; // 0 = the driver's default
+		char *cidr;   // "" = the driver's default
+		char *ifname; // "" = the driver's default
 		bool disable_host_loopback;
 		bool ipv6;
 	} network;
@@ -66,11 +66,11 @@ struct rk_config {
 		enum rk_propagation propagation;
 	} mount;
 	struct {
-		char *driver;         // a name of the port driver registry
+		char *driver; // a name of the port driver registry
 		struct rk_port_list publish;
 	} port;
 	struct {
-		char *command;        // run by /bin/sh -c; "" = $SHELL
+		char *command; // run by /bin/sh -c; "" = $SHELL
 		bool pidns;
 		bool cgroupns;
 		bool utsns;
@@ -78,7 +78,7 @@ struct rk_config {
 		uint32_t stop_timeout_ms; // between SIGTERM and SIGKILL
 	} process;
 	struct {
-		char *socket;         // "" = STATE-DIR/api.sock
+		char *socket; // "" = STATE-DIR/api.sock
 	} api;
 };
 
@@ -100,8 +100,8 @@ int config_set(struct rk_config *config, const char *section, const char *key, c
 // `other` (argument name and value or NULL; returns words consumed 1 or 2, or -code with *e).
 // The file is read first whatever the order, so that the command line wins.
 // Returns the index of the first word that was not consumed, or -code with *e.
-typedef int config_other_option(void *context, const char *option, const char *next,
-	struct rk_error *e);
+typedef int config_other_option(
+	void *context, const char *option, const char *next, struct rk_error *e);
 int config_read_arguments(struct rk_config *config, int argc, char **argv,
 	config_other_option *other, void *context, struct rk_error *e);
 

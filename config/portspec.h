@@ -16,7 +16,7 @@ enum rk_proto { PROTO_TCP, PROTO_TCP4, PROTO_TCP6, PROTO_UDP, PROTO_UDP4, PROTO_
 struct rk_port_spec {
 	enum rk_proto proto;
 	char parent_ip[RK_IP_TEXT_MAX]; // as given, "" = all addresses
-	char child_ip[RK_IP_TEXT_MAX];  // as given, "" = the rule of port_spec_child_ip()
+	char child_ip[RK_IP_TEXT_MAX];	// as given, "" = the rule of port_spec_child_ip()
 	uint16_t parent_port;
 	uint16_t child_port;
 };

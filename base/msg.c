@@ -26,16 +26,19 @@ static const struct {
 	[MSG_CHILD_CONFIGURE] = {"child-configure", sizeof(struct rk_network_info), 0},
 	[MSG_POOL_REQUEST] = {"pool-request", sizeof(struct rk_msg_pool), 0},
 	[MSG_POOL_SOCKETS] = {"pool-sockets", sizeof(struct rk_msg_pool), RK_MSG_FDS_MAX},
+	[MSG_HELPER] = {"helper", 0, RK_MSG_FDS_MAX},
 };
 
 #define TYPE_BIT(type) (1u << (type))
 static const uint32_t legal_types[PHASE_COUNT] = {
 	[PHASE_CHILD_SETUP] = TYPE_BIT(MSG_ERROR) | TYPE_BIT(MSG_CHILD_READY) |
-			      TYPE_BIT(MSG_CHILD_MAPPED) | TYPE_BIT(MSG_CHILD_CONFIGURE),
+			      TYPE_BIT(MSG_CHILD_MAPPED) | TYPE_BIT(MSG_CHILD_CONFIGURE) |
+			      TYPE_BIT(MSG_NETWORK),
 	[PHASE_SETUP] = TYPE_BIT(MSG_ERROR) | TYPE_BIT(MSG_NETWORK),
 	[PHASE_READY] = TYPE_BIT(MSG_ERROR) | TYPE_BIT(MSG_START) | TYPE_BIT(MSG_SIGNAL) |
-			TYPE_BIT(MSG_EXITED),
-	[PHASE_RUNNING] = TYPE_BIT(MSG_ERROR) | TYPE_BIT(MSG_SIGNAL) | TYPE_BIT(MSG_EXITED),
+			TYPE_BIT(MSG_EXITED) | TYPE_BIT(MSG_HELPER),
+	[PHASE_RUNNING] = TYPE_BIT(MSG_ERROR) | TYPE_BIT(MSG_SIGNAL) | TYPE_BIT(MSG_EXITED) |
+			  TYPE_BIT(MSG_HELPER),
 	[PHASE_POOL] = TYPE_BIT(MSG_POOL_REQUEST) | TYPE_BIT(MSG_POOL_SOCKETS),
 };
 _Static_assert(MSG_TYPE_COUNT <= 32, "legal_types holds one bit per type");

@@ -1,0 +1,246 @@
+// ports.c: the table of published ports; the one way from the control side to the data plane.
+//
+// How it works: an array ordered by id behind one mutex, which is held across the call into the
+// plane. So two requests for the same address are decided one after the other, a port is in the
+// table only while its listeners are open, and the plane sees one caller at a time. The lock is
+// never taken by a worker.
+
+#include "engine/ports.h"
+#include "engine/ports_forward.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PORT_SPEC_TEXT_MAX 256
+
+struct rk_ports {
+	pthread_mutex_t lock;
+	struct rk_plane *plane; // borrowed, NULL = no port driver
+	struct rk_port *items;
+	size_t count;
+	size_t capacity;
+	uint32_t last_id;
+};
+
+struct rk_ports *ports_create(struct rk_plane *plane)
+{
+	struct rk_ports *ports = calloc(1, sizeof(*ports));
+
+	if (!ports)
+		return NULL;
+	pthread_mutex_init(&ports->lock, NULL);
+	ports->plane = plane;
+	return ports;
+}
+
+void ports_destroy(struct rk_ports *ports)
+{
+	if (!ports)
+		return;
+	pthread_mutex_destroy(&ports->lock);
+	free(ports->items);
+	free(ports);
+}
+
+static int check_driver(const struct rk_ports *ports, struct rk_error *e)
+{
+	if (ports->plane)
+		return 0;
+	error_set(e, EOPNOTSUPP, "no PortDriver is available");
+	return error_hint(e, "start with [port] driver = builtin and a network driver other than "
+			     "host and none");
+}
+
+static int reserve_entry(struct rk_ports *ports, struct rk_error *e)
+{
+	size_t wanted = ports->capacity ? 2 * ports->capacity : 16;
+	struct rk_port *items;
+
+	if (ports->count < ports->capacity)
+		return 0;
+	items = reallocarray(ports->items, wanted, sizeof(*items));
+	if (!items)
+		return error_errno(e, ENOMEM, "table of %zu ports", wanted);
+	ports->items = items;
+	ports->capacity = wanted;
+	return 0;
+}
+
+// "::1" and "0:0::1" are one address; no address is a parent of its own, as upstream sees it.
+static bool same_parent_ip(const char *a, const char *b)
+{
+	struct rk_addr left;
+	struct rk_addr right;
+
+	if (strcmp(a, b) == 0)
+		return true;
+	return addr_parse(&left, a, strlen(a), 0) == 0 &&
+	       addr_parse(&right, b, strlen(b), 0) == 0 && addr_equal(&left, &right);
+}
+
+static int check_conflict(
+	const struct rk_ports *ports, const struct rk_port_spec *spec, struct rk_error *e)
+{
+	for (size_t i = 0; i < ports->count; i++) {
+		const struct rk_port_spec *other = &ports->items[i].spec;
+
+		if (other->proto == spec->proto && other->parent_port == spec->parent_port &&
+			same_parent_ip(other->parent_ip, spec->parent_ip))
+			return error_set(e, EEXIST, "conflict with ID %u", ports->items[i].id);
+	}
+	return 0;
+}
+
+static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec, struct rk_port *port,
+	struct rk_error *e)
+{
+	struct rk_forward forward;
+	struct rk_addr host_ip;
+	int rc = check_conflict(ports, spec, e);
+
+	if (rc == 0)
+		rc = reserve_entry(ports, e);
+	if (rc < 0)
+		return rc;
+	if (ports->last_id == UINT32_MAX)
+		return error_set(e, ENOSPC, "all port ids of this run are used");
+	ports_forward_host_ip(&host_ip);
+	rc = ports_forward_resolve(&forward, spec, &host_ip, e);
+	if (rc < 0)
+		return rc;
+	forward.id = ports->last_id + 1;
+	rc = plane_add(ports->plane, &forward, e);
+	if (rc < 0)
+		return rc;
+	*port = (struct rk_port){.id = ++ports->last_id, .spec = *spec};
+	ports->items[ports->count++] = *port;
+	return 0;
+}
+
+int ports_add(struct rk_ports *ports, const struct rk_port_spec *spec, struct rk_port *port,
+	struct rk_error *e)
+{
+	int rc = check_driver(ports, e);
+
+	if (rc == 0)
+		rc = port_spec_check(spec, e);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&ports->lock);
+	rc = add_locked(ports, spec, port, e);
+	pthread_mutex_unlock(&ports->lock);
+	return rc;
+}
+
+static struct rk_port *find_locked(struct rk_ports *ports, uint32_t id)
+{
+	for (size_t i = 0; i < ports->count; i++)
+		if (ports->items[i].id == id)
+			return &ports->items[i];
+	return NULL;
+}
+
+static int remove_locked(struct rk_ports *ports, uint32_t id, struct rk_error *e)
+{
+	struct rk_port *port = find_locked(ports, id);
+	size_t after;
+	int rc;
+
+	if (!port)
+		return error_set(e, ENOENT, "unknown id: %u", id);
+	rc = plane_remove(ports->plane, id, e);
+	if (rc < 0)
+		return rc;
+	after = ports->count - (size_t)(port - ports->items) - 1;
+	memmove(port, port + 1, after * sizeof(*port));
+	ports->count--;
+	return 0;
+}
+
+int ports_remove(struct rk_ports *ports, uint32_t id, struct rk_error *e)
+{
+	int rc = check_driver(ports, e);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&ports->lock);
+	rc = remove_locked(ports, id, e);
+	pthread_mutex_unlock(&ports->lock);
+	return rc;
+}
+
+// Takes back ids first..last of a list that failed half way.
+static void remove_range(struct rk_ports *ports, uint32_t first, uint32_t last)
+{
+	for (uint32_t id = last; id >= first && id > 0; id--)
+		remove_locked(ports, id, NULL);
+}
+
+int ports_add_all(
+	struct rk_ports *ports, const struct rk_port_spec *specs, size_t count, struct rk_error *e)
+{
+	char text[PORT_SPEC_TEXT_MAX];
+	struct rk_port port;
+	uint32_t first;
+	int rc = count > 0 ? check_driver(ports, e) : 0;
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&ports->lock);
+	first = ports->last_id + 1;
+	for (size_t i = 0; i < count; i++) {
+		rc = port_spec_check(&specs[i], e);
+		if (rc == 0)
+			rc = add_locked(ports, &specs[i], &port, e);
+		if (rc == 0)
+			continue;
+		rc = error_wrap(e, "publish %s", port_spec_format(&specs[i], text, sizeof(text)));
+		remove_range(ports, first, ports->last_id);
+		break;
+	}
+	pthread_mutex_unlock(&ports->lock);
+	return rc;
+}
+
+ssize_t ports_list(struct rk_ports *ports, struct rk_port **list, struct rk_error *e)
+{
+	ssize_t count = check_driver(ports, e);
+
+	if (count < 0)
+		return count;
+	pthread_mutex_lock(&ports->lock);
+	*list = calloc(ports->count + 1, sizeof(**list));
+	if (*list) {
+		count = (ssize_t)ports->count;
+		if (count > 0)
+			memcpy(*list, ports->items, ports->count * sizeof(**list));
+	} else {
+		count = error_errno(e, ENOMEM, "list of %zu ports", ports->count);
+	}
+	pthread_mutex_unlock(&ports->lock);
+	return count;
+}
+
+ssize_t ports_report(struct rk_ports *ports, struct rk_port_report **list, struct rk_error *e)
+{
+	ssize_t count = check_driver(ports, e);
+
+	if (count < 0)
+		return count;
+	pthread_mutex_lock(&ports->lock);
+	*list = calloc(ports->count + 1, sizeof(**list));
+	if (!*list)
+		count = error_errno(e, ENOMEM, "report of %zu ports", ports->count);
+	for (size_t i = 0; *list && i < ports->count; i++) {
+		struct rk_port_report *report = &(*list)[count];
+
+		report->port = ports->items[i];
+		// A port that the plane does not know is none to report on.
+		if (plane_stats(ports->plane, report->port.id, &report->stats) == 0)
+			count++;
+	}
+	pthread_mutex_unlock(&ports->lock);
+	return count;
+}

@@ -1,0 +1,44 @@
+// ports.h: the table of published ports; the one way from the control side to the data plane.
+//
+// Every function locks the table, so the control thread and the API thread may both call it.
+#pragma once
+
+#include "base/error.h"
+#include "config/portspec.h"
+#include "engine/plane.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct rk_ports;
+
+struct rk_port {
+	uint32_t id; // from 1, never used again in one run
+	struct rk_port_spec spec;
+};
+
+struct rk_port_report {
+	struct rk_port port;
+	struct rk_port_stats stats;
+};
+
+// `plane` is borrowed and may be NULL (no port driver): then every other function but
+// ports_destroy() returns -EOPNOTSUPP. Returns NULL when there is no memory.
+struct rk_ports *ports_create(struct rk_plane *plane);
+// Forgets the table; the plane keeps its ports until plane_stop().
+void ports_destroy(struct rk_ports *ports);
+
+// Publishes one port; *port is the new entry. -EEXIST: same protocol, parent address and parent
+// port as an existing one ("conflict with ID n"); -EINVAL, -EADDRINUSE, -EACCES and the other
+// codes of plane_add() with *e saying why.
+int ports_add(struct rk_ports *ports, const struct rk_port_spec *spec, struct rk_port *port,
+	struct rk_error *e);
+// Publishes all of the list or none; *e names the spec that failed.
+int ports_add_all(
+	struct rk_ports *ports, const struct rk_port_spec *specs, size_t count, struct rk_error *e);
+// Returns when the host's sockets are gone. -ENOENT: no such id.
+int ports_remove(struct rk_ports *ports, uint32_t id, struct rk_error *e);
+
+// Copies of all entries by ascending id; the caller frees *list. The length or -code.
+ssize_t ports_list(struct rk_ports *ports, struct rk_port **list, struct rk_error *e);
+ssize_t ports_report(struct rk_ports *ports, struct rk_port_report **list, struct rk_error *e);

@@ -226,6 +226,8 @@ int process_wait(struct rk_process *process, int timeout_ms)
 	siginfo_t info = {0};
 	int rc;
 
+	if (process->pidfd < 0)
+		return -ECHILD;
 	if (poll_until(&ended, 1, deadline_after(timeout_ms)) == 0)
 		return -ETIMEDOUT;
 	do {
@@ -246,7 +248,8 @@ void process_stop(struct rk_process *process, int signal, int grace_ms)
 	if (process->pidfd < 0)
 		return;
 	// ESRCH: it ended by itself; process_wait() then returns at once.
-	pidfd_send_signal(process->pidfd, signal, NULL, 0);
+	if (signal != 0)
+		pidfd_send_signal(process->pidfd, signal, NULL, 0);
 	if (process_wait(process, grace_ms) != -ETIMEDOUT)
 		return;
 	pidfd_send_signal(process->pidfd, SIGKILL, NULL, 0);

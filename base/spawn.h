@@ -40,10 +40,11 @@ int spawn_run(
 	const char *const *argv, char *output, size_t size, int timeout_ms, struct rk_error *e);
 
 // Waits up to timeout_ms (< 0: for ever) for the end, reaps, closes the pidfd.
-// Returns the wait status (>= 0), or -ETIMEDOUT with the process untouched.
+// Returns the wait status (>= 0), -ETIMEDOUT with the process untouched, or -ECHILD when there is
+// no such child (RK_PROCESS_NONE, reaped by somebody else).
 int process_wait(struct rk_process *process, int timeout_ms);
 
-// Sends `signal`, waits grace_ms, then SIGKILL; reaps. Does nothing for RK_PROCESS_NONE.
+// Sends `signal` (0 = none), waits grace_ms, then SIGKILL; reaps. Does nothing for RK_PROCESS_NONE.
 void process_stop(struct rk_process *process, int signal, int grace_ms);
 
 // "exited with status 3", "killed by signal 9 (Killed)". Returns `text`.

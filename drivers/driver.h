@@ -10,6 +10,7 @@
 //   configure()  apply *info in the namespace (default: addresses, default   child side
 //                route, MTU by netlink; NULL selects that default).
 //   watch        the daemon's pidfd becomes readable: it died.               host side
+//                net_describe_death() says how, then stop() frees the rest.
 //   stop()       end the daemon; the namespace may be gone already.          host side
 #pragma once
 
@@ -26,8 +27,9 @@ struct rk_net {
 	const struct rk_net_driver *driver;
 	const struct rk_config *config;
 	const char *state_dir;
-	pid_t child_pid;           // holds the user and network namespaces
+	pid_t child_pid;	   // holds the user and network namespaces
 	struct rk_process daemon;  // RK_PROCESS_NONE when the driver has none
+	struct rk_daemon_log *log; // what the daemon printed (drivers/daemon.c); NULL = nothing
 	void *private;
 };
 
@@ -48,15 +50,15 @@ struct rk_net_driver {
 };
 
 enum rk_port_flags {
-	PORT_DATA_PLANE = 1 << 0,    // the engine's own listeners and flows (builtin)
+	PORT_DATA_PLANE = 1 << 0,	 // the engine's own listeners and flows (builtin)
 	PORT_NO_CHILD_LOOPBACK = 1 << 1, // info: disallowLoopbackChildIP
-	PORT_HIDDEN = 1 << 2,        // info carries no portDriver (none, implicit)
+	PORT_HIDDEN = 1 << 2,		 // info carries no portDriver (none, implicit)
 };
 
 struct rk_port_driver {
 	const char *name;
 	unsigned flags;
-	const char *const *protos;   // NULL-terminated, as info lists them
+	const char *const *protos; // NULL-terminated, as info lists them
 	// Whether it works with this network driver and these published ports.
 	int (*check)(const struct rk_config *config, const struct rk_net_driver *net,
 		struct rk_error *e);
@@ -72,7 +74,10 @@ const char *port_driver_names(void);
 uint32_t net_driver_mtu(const struct rk_net_driver *driver, const struct rk_config *config);
 const char *net_driver_cidr(const struct rk_net_driver *driver, const struct rk_config *config);
 const char *net_driver_ifname(const struct rk_net_driver *driver, const struct rk_config *config);
-// The default configure(): MTU, addresses, default routes of *info, link up.
+// The default configure(): lo up; then MTU, link up, addresses and default routes of *info, unless
+// it names no interface or the backend has `configured` it.
 int net_configure_static(const struct rk_network_info *info, struct rk_error *e);
+// Reaps the daemon that died and fills *e with its status and its last words; returns -EIO.
+int net_describe_death(struct rk_net *net, struct rk_error *e);
 // drivers/check.c: names against the registries, the drivers' own check(), legal pairs.
 int drivers_check(const struct rk_config *config, struct rk_error *e);

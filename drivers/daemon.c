@@ -1,0 +1,194 @@
+// daemon.c: life of the program behind a network driver.
+//
+// How it works: stderr of the daemon is a pipe whose writing end does not block: what is not read
+// in time is dropped by the kernel's 64 KiB limit, and a talkative daemon never hangs on us. The
+// pipe is only read when the daemon has failed, to put its own words into our error.
+
+#include "drivers/daemon.h"
+#include "base/fd.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROBE_TIMEOUT_MS 5000
+// From the end of the ready pipe to the end of the process that held it.
+#define DEATH_GRACE_MS 1000
+#define LAST_WORDS_MAX 400
+
+struct rk_daemon_log {
+	int fd;
+};
+
+static void log_free(struct rk_net *net)
+{
+	if (net->log)
+		fd_close(&net->log->fd);
+	free(net->log);
+	net->log = NULL;
+}
+
+static int hint_package(const char *package, struct rk_error *e)
+{
+	return error_hint(
+		e, "apt-get install %s, or give its path as the driver's binary", package);
+}
+
+// Makes the log; returns the daemon's end of its pipe (not blocking, unlike ours) or -errno.
+static int log_create(struct rk_net *net)
+{
+	int ends[2];
+
+	net->log = malloc(sizeof(*net->log));
+	if (!net->log)
+		return -ENOMEM;
+	net->log->fd = -1;
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	net->log->fd = ends[0];
+	return ends[1];
+}
+
+static void spawn_keep(struct rk_spawn *spawn, int from, int to)
+{
+	spawn->fds[spawn->fd_count].from = from;
+	spawn->fds[spawn->fd_count].to = to;
+	spawn->fd_count++;
+}
+
+int daemon_start(
+	struct rk_net *net, struct rk_spawn *spawn, const char *package, struct rk_error *e)
+{
+	RK_CLEANUP_FD int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	RK_CLEANUP_FD int log_out = -1;
+	int rc;
+
+	net->daemon = RK_PROCESS_NONE;
+	if (null_fd < 0)
+		return error_errno(e, errno, "/dev/null");
+	log_out = log_create(net);
+	if (log_out < 0) {
+		log_free(net);
+		return error_errno(e, -log_out, "%s: pipe", spawn->argv[0]);
+	}
+	spawn_keep(spawn, null_fd, STDIN_FILENO);
+	spawn_keep(spawn, null_fd, STDOUT_FILENO);
+	spawn_keep(spawn, log_out, STDERR_FILENO);
+	spawn->death_signal = SIGKILL;
+	rc = spawn_start(spawn, &net->daemon, e);
+	if (rc == 0)
+		return 0;
+	log_free(net);
+	return rc == -ENOENT ? hint_package(package, e) : rc;
+}
+
+// The end of what the daemon printed, on one line: lines joined by "; ", nothing unprintable.
+static void read_last_words(const struct rk_net *net, char *words, size_t size)
+{
+	char raw[4096];
+	size_t used = 0;
+	ssize_t got = -1;
+	const char *next = raw;
+
+	if (net->log)
+		got = read(net->log->fd, raw, sizeof(raw) - 1);
+	raw[got > 0 ? got : 0] = '\0';
+	if (strlen(raw) > size / 2)
+		next = raw + strlen(raw) - size / 2;
+	for (; *next && used + 3 < size; next++) {
+		if (*next == '\n' && next[1]) {
+			words[used++] = ';';
+			words[used++] = ' ';
+		} else if (isprint((unsigned char)*next)) {
+			words[used++] = *next;
+		}
+	}
+	words[used] = '\0';
+}
+
+int net_describe_death(struct rk_net *net, struct rk_error *e)
+{
+	char words[LAST_WORDS_MAX];
+	char how[64];
+	int status;
+
+	status = process_wait(&net->daemon, DEATH_GRACE_MS);
+	read_last_words(net, words, sizeof(words));
+	if (status >= 0)
+		process_describe_status(status, how, sizeof(how));
+	else
+		memcpy(how, "stopped working", sizeof("stopped working"));
+	return error_set(e, EIO, "%s %s%s%s", net->driver->name, how, words[0] ? ": " : "", words);
+}
+
+static int64_t clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+// 1 = ready, 0 = it will never be, -ETIMEDOUT.
+static int wait_for_byte(const struct rk_process *process, int ready_fd, int timeout_ms)
+{
+	struct pollfd fds[] = {
+		{.fd = ready_fd, .events = POLLIN}, {.fd = process->pidfd, .events = POLLIN}};
+	int64_t deadline_ms = clock_ms() + timeout_ms;
+	int64_t left_ms = timeout_ms;
+	char byte;
+	int ready;
+
+	do {
+		ready = poll(fds, 2, (int)left_ms);
+		left_ms = deadline_ms - clock_ms();
+	} while (ready < 0 && errno == EINTR && left_ms > 0);
+	if (ready <= 0)
+		return -ETIMEDOUT;
+	// A byte counts even when the daemon has ended since; the caller's watch then sees that.
+	return (fds[0].revents & POLLIN) && read(ready_fd, &byte, 1) == 1;
+}
+
+int daemon_await_ready(struct rk_net *net, int ready_fd, int timeout_ms, struct rk_error *e)
+{
+	char words[LAST_WORDS_MAX];
+	int rc = wait_for_byte(&net->daemon, ready_fd, timeout_ms);
+
+	if (rc == 1)
+		return 0;
+	if (rc == 0) {
+		rc = net_describe_death(net, e);
+	} else {
+		read_last_words(net, words, sizeof(words));
+		rc = error_set(e, ETIMEDOUT, "%s: not ready after %d ms%s%s", net->driver->name,
+			timeout_ms, words[0] ? ": " : "", words);
+	}
+	daemon_stop(net, SIGKILL, 0);
+	return rc;
+}
+
+void daemon_stop(struct rk_net *net, int signal, int grace_ms)
+{
+	process_stop(&net->daemon, signal, grace_ms);
+	log_free(net);
+}
+
+int daemon_probe(const char *program, const char *option, const char *package, char *output,
+	size_t size, struct rk_error *e)
+{
+	const char *argv[] = {program, option, NULL};
+	char how[64];
+	int status = spawn_run(argv, output, size, PROBE_TIMEOUT_MS, e);
+
+	if (status == -ENOENT)
+		return hint_package(package, e);
+	if (status <= 0)
+		return status;
+	return error_set(e, EIO, "%s %s: %s", program, option,
+		process_describe_status(status, how, sizeof(how)));
+}

@@ -1,0 +1,22 @@
+// daemon.h: the program behind a network driver: start it, know when it is ready, why it died.
+#pragma once
+
+#include "drivers/driver.h"
+
+// Starts spawn->argv as net->daemon, with /dev/null as 0 and 1 and its stderr kept for error texts;
+// spawn->fds holds what it needs beyond these. It is killed when the calling thread ends.
+// ENOENT gets `package` as the hint. 0 or -code.
+int daemon_start(
+	struct rk_net *net, struct rk_spawn *spawn, const char *package, struct rk_error *e);
+
+// Waits for one byte on `ready_fd`. EOF, the daemon's end and a pause of timeout_ms are failures;
+// the daemon is gone then.
+int daemon_await_ready(struct rk_net *net, int ready_fd, int timeout_ms, struct rk_error *e);
+
+// Sends `signal` (0: only waits), SIGKILL after grace_ms; reaps and frees the log.
+void daemon_stop(struct rk_net *net, int signal, int grace_ms);
+
+// Runs `PROGRAM OPTION` (--version, --help) and checks that it ends well; its output goes into
+// `output`. ENOENT gets `package` as the hint.
+int daemon_probe(const char *program, const char *option, const char *package, char *output,
+	size_t size, struct rk_error *e);

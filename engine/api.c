@@ -1,0 +1,219 @@
+// api.c: the control API's HTTP server (libmicrohttpd), in one thread of its own.
+//
+// How it works: libmicrohttpd polls the socket and calls handle() for each request: once with the
+// headers, then for each piece of the body, then once more when it is complete; only then do we
+// answer. A struct body collects up to RK_API_BODY_MAX bytes and drops what follows, so that an
+// oversized request still gets its 400. One thread serves all connections and never waits for a
+// client, so a client that hangs costs a slot until the time-out and nothing else. The handlers
+// take milliseconds: they wait for the workers to open or close a listener.
+
+#include "engine/api.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "engine/api_routes.h"
+#include "engine/api_socket.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <microhttpd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CONNECTIONS_MAX	     64
+#define CONNECTION_TIMEOUT_S 30
+#define CONNECTION_MEMORY    (32 * 1024)
+// A client that goes on sending after this much of a refused body is cut off.
+#define BODY_DRAIN_MAX (1024 * 1024)
+
+struct rk_api {
+	struct MHD_Daemon *daemon;
+	struct rk_api_info info;
+	struct rk_api_peers peers;
+	struct rk_ports *ports; // borrowed
+	char path[PATH_MAX];
+};
+
+struct body {
+	size_t received;
+	size_t capacity;
+	char *bytes;
+	bool no_memory;
+};
+
+__attribute__((format(printf, 2, 0))) static void log_server(
+	void *context, const char *format, va_list args)
+{
+	char text[256];
+
+	(void)context;
+	vsnprintf(text, sizeof(text), format, args);
+	text[strcspn(text, "\n")] = '\0';
+	log_debug("api: %s", text);
+}
+
+// Called on accept: a stranger's connection is shut before a byte of it is read.
+static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+	enum MHD_ConnectionNotificationCode code)
+{
+	const struct rk_api *api = context;
+	const union MHD_ConnectionInfo *info;
+
+	(void)socket_context;
+	if (code != MHD_CONNECTION_NOTIFY_STARTED)
+		return;
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (!info || api_peers_allow(&api->peers, info->connect_fd))
+		return;
+	log_warning("api: refused a connection of another user");
+	shutdown(info->connect_fd, SHUT_RDWR);
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **request_context,
+	enum MHD_RequestTerminationCode code)
+{
+	struct body *body = *request_context;
+
+	(void)context;
+	(void)connection;
+	(void)code;
+	if (!body)
+		return;
+	free(body->bytes);
+	free(body);
+	*request_context = NULL;
+}
+
+static void body_append(struct body *body, const char *data, size_t size)
+{
+	size_t end = body->received + size;
+
+	if (end > body->capacity && end <= RK_API_BODY_MAX) {
+		char *bytes = realloc(body->bytes, 2 * end);
+
+		body->no_memory |= !bytes;
+		body->capacity = bytes ? 2 * end : body->capacity;
+		body->bytes = bytes ? bytes : body->bytes;
+	}
+	if (end <= body->capacity && end <= RK_API_BODY_MAX)
+		memcpy(body->bytes + body->received, data, size);
+	body->received = end;
+}
+
+static enum MHD_Result send_reply(struct MHD_Connection *connection, struct rk_api_reply *reply)
+{
+	static char empty[1];
+	char *text = reply->body ? reply->body : empty;
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		strlen(text), text, reply->body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	enum MHD_Result result;
+
+	if (!response) {
+		free(reply->body);
+		return MHD_NO;
+	}
+	if (reply->body)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+	if (reply->allow)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
+	result = MHD_queue_response(connection, reply->status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result answer(struct rk_api *api, struct MHD_Connection *connection,
+	const struct rk_api_request *request, const struct body *body)
+{
+	struct rk_api_reply reply = {0};
+	struct rk_error e;
+
+	if (body->received > RK_API_BODY_MAX) {
+		error_set(&e, EMSGSIZE, "the body is longer than %d bytes", RK_API_BODY_MAX);
+		api_reply_error(&reply, MHD_HTTP_BAD_REQUEST, &e);
+	} else if (body->no_memory) {
+		error_errno(&e, ENOMEM, "request body");
+		api_reply_error(&reply, MHD_HTTP_INTERNAL_SERVER_ERROR, &e);
+	} else {
+		api_routes_answer(&reply, request, &api->info, api->ports);
+	}
+	log_debug("api: %s %s: %u", request->method, request->path, reply.status);
+	return send_reply(connection, &reply);
+}
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
+	const char *method, const char *version, const char *data, size_t *size,
+	void **request_context)
+{
+	struct rk_api *api = context;
+	struct body *body = *request_context;
+	struct rk_api_request request = {.method = method, .path = path};
+
+	(void)version;
+	if (!body) {
+		*request_context = calloc(1, sizeof(*body));
+		return *request_context ? MHD_YES : MHD_NO;
+	}
+	if (*size > 0) {
+		body_append(body, data, *size);
+		*size = 0;
+		return body->received <= BODY_DRAIN_MAX ? MHD_YES : MHD_NO;
+	}
+	request.body = body->bytes;
+	request.length = body->received;
+	return answer(api, connection, &request, body);
+}
+
+static int start_server(struct rk_api *api, int listener, struct rk_error *e)
+{
+	api->daemon =
+		MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ERROR_LOG,
+			0, NULL, NULL, handle, api, MHD_OPTION_EXTERNAL_LOGGER, log_server, NULL,
+			MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+			(unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+			(unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+			(size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_CONNECTION, on_connection, api,
+			MHD_OPTION_NOTIFY_COMPLETED, on_completed, api, MHD_OPTION_END);
+	if (api->daemon)
+		return 0;
+	return error_set(
+		e, errno ? errno : EIO, "API socket %s: the HTTP server did not start", api->path);
+}
+
+int api_start(struct rk_api **out, const char *path, const struct rk_api_info *info,
+	struct rk_ports *ports, struct rk_error *e)
+{
+	struct rk_api *api = calloc(1, sizeof(*api));
+	RK_CLEANUP_FD int listener = -1;
+	int rc;
+
+	*out = NULL;
+	if (!api)
+		return error_errno(e, ENOMEM, "API server");
+	api->info = *info;
+	api->ports = ports;
+	snprintf(api->path, sizeof(api->path), "%s", path);
+	api_peers_read(&api->peers, info->network->child_pid);
+	listener = api_socket_listen(path, e);
+	rc = listener < 0 ? listener : start_server(api, listener, e);
+	if (rc == 0) {
+		listener = -1; // the server closes it
+		*out = api;
+		return 0;
+	}
+	if (listener >= 0)
+		unlink(path);
+	free(api);
+	return rc;
+}
+
+void api_stop(struct rk_api *api)
+{
+	if (!api)
+		return;
+	unlink(api->path);
+	MHD_stop_daemon(api->daemon);
+	free(api);
+}

@@ -1,0 +1,250 @@
+// api_json.c: the JSON bodies of the control API, both ways.
+//
+// How it works: names, order and omitted members are RootlessKit's (compared with the answers of
+// version 1.1.0 byte by byte). What we add, upstream's clients ignore: "engine" in info, and stats.
+// An allocation that fails leaves a member out of the tree, so every add goes through `complete`.
+
+#include "engine/api_json.h"
+#include "config/quote.h"
+#include "engine/json.h"
+
+#include <errno.h>
+#include <string.h>
+
+int api_json_read_spec(
+	const char *body, size_t length, struct rk_port_spec *spec, struct rk_error *e)
+{
+	RK_CLEANUP_JSON cJSON *object = json_parse_object(body, length, e);
+	char quoted[RK_QUOTE_MAX];
+	char proto[32] = "";
+	uint32_t parent_port = 0;
+	uint32_t child_port = 0;
+	int rc;
+
+	memset(spec, 0, sizeof(*spec));
+	rc = object ? json_get_text(object, "proto", proto, sizeof(proto), e) : -EINVAL;
+	if (rc == 0)
+		rc = json_get_text(object, "parentIP", spec->parent_ip, sizeof(spec->parent_ip), e);
+	if (rc == 0)
+		rc = json_get_integer(object, "parentPort", 1, UINT16_MAX, &parent_port, e);
+	if (rc == 0)
+		rc = json_get_text(object, "childIP", spec->child_ip, sizeof(spec->child_ip), e);
+	if (rc == 0)
+		rc = json_get_integer(object, "childPort", 1, UINT16_MAX, &child_port, e);
+	if (rc < 0)
+		return rc;
+	if (proto_parse(proto, &spec->proto) < 0)
+		return error_set(e, EINVAL, "unknown proto: %s",
+			quote_text(proto, strlen(proto), quoted, sizeof(quoted)));
+	spec->parent_port = (uint16_t)parent_port;
+	spec->child_port = (uint16_t)child_port;
+	return port_spec_check(spec, e);
+}
+
+// Prints `tree` unless something could not be added to it, and frees it.
+static char *print_and_free(cJSON *tree, bool complete)
+{
+	char *text = tree && complete ? cJSON_PrintUnformatted(tree) : NULL;
+
+	cJSON_Delete(tree);
+	return text;
+}
+
+static bool add_text(cJSON *object, const char *name, const char *text)
+{
+	return cJSON_AddStringToObject(object, name, text);
+}
+
+static bool add_text_if_set(cJSON *object, const char *name, const char *text)
+{
+	return !text[0] || add_text(object, name, text);
+}
+
+static bool add_number(cJSON *object, const char *name, double value)
+{
+	return cJSON_AddNumberToObject(object, name, value);
+}
+
+static bool add_item(cJSON *array, const char *text)
+{
+	cJSON *item = cJSON_CreateString(text);
+
+	return item && cJSON_AddItemToArray(array, item);
+}
+
+static bool add_network(cJSON *root, const struct rk_network_info *network)
+{
+	cJSON *object;
+	cJSON *dns;
+	bool complete;
+
+	if (!network->driver[0])
+		return true;
+	object = cJSON_AddObjectToObject(root, "networkDriver");
+	complete = object && add_text(object, "driver", network->driver);
+	if (complete && network->dns[0][0]) {
+		dns = cJSON_AddArrayToObject(object, "dns");
+		complete = dns;
+		for (unsigned i = 0; complete && i < RK_DNS_MAX && network->dns[i][0]; i++)
+			complete = add_item(dns, network->dns[i]);
+	}
+	if (complete)
+		complete = add_text_if_set(object, "childIP", network->ip);
+	if (complete && network->dynamic)
+		complete = cJSON_AddTrueToObject(object, "dynamicChildIP");
+	return complete;
+}
+
+static bool add_port_driver(cJSON *root, const struct rk_api_info *info)
+{
+	cJSON *object;
+	cJSON *protos;
+	bool complete;
+
+	if (!info->port_driver)
+		return true;
+	object = cJSON_AddObjectToObject(root, "portDriver");
+	complete = object && add_text(object, "driver", info->port_driver);
+	protos = complete ? cJSON_AddArrayToObject(object, "protos") : NULL;
+	complete = protos;
+	for (unsigned i = 0; complete && info->protos[i]; i++)
+		complete = add_item(protos, info->protos[i]);
+	if (complete && info->no_child_loopback)
+		complete = cJSON_AddTrueToObject(object, "disallowLoopbackChildIP");
+	return complete;
+}
+
+static bool add_engine(cJSON *root, const struct rk_api_info *info)
+{
+	cJSON *object;
+
+	if (!info->io_name)
+		return true;
+	object = cJSON_AddObjectToObject(root, "engine");
+	return object && add_text(object, "io", info->io_name) &&
+	       add_number(object, "workers", info->workers);
+}
+
+char *api_json_info(const struct rk_api_info *info)
+{
+	cJSON *root = cJSON_CreateObject();
+	bool complete = root && add_text(root, "apiVersion", RK_API_VERSION) &&
+			add_text(root, "version", RK_VERSION) &&
+			add_text(root, "stateDir", info->state_dir) &&
+			add_number(root, "childPID", info->network->child_pid) &&
+			add_network(root, info->network) && add_port_driver(root, info) &&
+			add_engine(root, info);
+
+	return print_and_free(root, complete);
+}
+
+static bool add_port(cJSON *object, const struct rk_port *port)
+{
+	const struct rk_port_spec *spec = &port->spec;
+	cJSON *inner;
+
+	if (!object || !add_number(object, "id", port->id))
+		return false;
+	inner = cJSON_AddObjectToObject(object, "spec");
+	return inner && add_text(inner, "proto", proto_name(spec->proto)) &&
+	       add_text_if_set(inner, "parentIP", spec->parent_ip) &&
+	       add_number(inner, "parentPort", spec->parent_port) &&
+	       add_text_if_set(inner, "childIP", spec->child_ip) &&
+	       add_number(inner, "childPort", spec->child_port);
+}
+
+char *api_json_port(const struct rk_port *port)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	return print_and_free(object, add_port(object, port));
+}
+
+// A new object at the end of `array`, NULL when there is no memory.
+static cJSON *append_object(cJSON *array)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	if (object && !cJSON_AddItemToArray(array, object)) {
+		cJSON_Delete(object);
+		return NULL;
+	}
+	return object;
+}
+
+char *api_json_ports(const struct rk_port *ports, size_t count)
+{
+	cJSON *array = cJSON_CreateArray();
+	bool complete = array;
+
+	for (size_t i = 0; complete && i < count; i++)
+		complete = add_port(append_object(array), &ports[i]);
+	return print_and_free(array, complete);
+}
+
+struct counter {
+	const char *name;
+	uint64_t value;
+};
+
+static bool add_counters(
+	cJSON *object, const char *name, const struct counter *counters, size_t count)
+{
+	cJSON *inner = cJSON_AddObjectToObject(object, name);
+	bool complete = inner;
+
+	for (size_t i = 0; complete && i < count; i++)
+		complete = json_add_counter(inner, counters[i].name, counters[i].value) == 0;
+	return complete;
+}
+
+static bool add_stats(cJSON *object, const struct rk_port_stats *stats)
+{
+	static const char *const states[] = {
+		[PORT_LISTENING] = "listening",
+		[PORT_PAUSED] = "paused",
+		[PORT_FAILED] = "failed",
+	};
+	const struct counter connections[] = {
+		{"open", stats->connections_open},
+		{"total", stats->connections_total},
+		{"refused", stats->connections_refused},
+		{"failed", stats->connections_failed},
+	};
+	const struct counter bytes[] = {{"in", stats->bytes_in}, {"out", stats->bytes_out}};
+	const struct counter datagrams[] = {
+		{"in", stats->datagrams_in},
+		{"out", stats->datagrams_out},
+		{"dropped", stats->datagrams_dropped},
+	};
+
+	return add_text(object, "state", states[stats->state]) &&
+	       (stats->last_error == 0 ||
+		       add_text(object, "lastError", strerror(stats->last_error))) &&
+	       add_counters(object, "connections", connections, 4) &&
+	       add_counters(object, "bytes", bytes, 2) &&
+	       add_counters(object, "datagrams", datagrams, 3);
+}
+
+char *api_json_stats(const struct rk_port_report *reports, size_t count)
+{
+	cJSON *array = cJSON_CreateArray();
+	bool complete = array;
+
+	for (size_t i = 0; complete && i < count; i++) {
+		cJSON *object = append_object(array);
+
+		complete =
+			add_port(object, &reports[i].port) && add_stats(object, &reports[i].stats);
+	}
+	return print_and_free(array, complete);
+}
+
+char *api_json_error(const struct rk_error *e)
+{
+	char line[sizeof(e->text) + sizeof(e->hint) + 8];
+	cJSON *object = cJSON_CreateObject();
+
+	error_line(e, line, sizeof(line));
+	return print_and_free(object, object && add_text(object, "message", line));
+}

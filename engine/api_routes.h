@@ -1,0 +1,29 @@
+// api_routes.h: what the control API answers to a request, free of HTTP's transport.
+#pragma once
+
+#include "engine/api_json.h"
+#include "engine/ports.h"
+
+#include <stddef.h>
+
+#define RK_API_BODY_MAX (64 * 1024)
+
+struct rk_api_request {
+	const char *method;
+	const char *path; // without the query
+	const char *body;
+	size_t length;
+};
+
+// `body` is owned by the caller, NULL = empty. `allow` is set with status 405 only.
+struct rk_api_reply {
+	unsigned status;
+	char *body;
+	const char *allow;
+};
+
+void api_routes_answer(struct rk_api_reply *reply, const struct rk_api_request *request,
+	const struct rk_api_info *info, struct rk_ports *ports);
+
+// A reply of `status` with the error's text.
+void api_reply_error(struct rk_api_reply *reply, unsigned status, const struct rk_error *e);

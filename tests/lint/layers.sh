@@ -41,7 +41,7 @@ home 'ini\.h' 'config/[^/]*ini[^/]*\.c:'
 home 'libmnl|linux/(netlink|rtnetlink)' 'base/netlink[^/]*\.[ch]:'
 home 'microhttpd' 'engine/api[^/]*\.[ch]:'
 home 'curl' '(drivers|engine/ctl)/'
-home 'cjson' '(drivers|engine/(api|ctl/)[^/]*)'
+home 'cjson' '(drivers|engine/(api|json|ctl/)[^/]*)'
 
 # The engine never enters a namespace and nsctl never forwards: neither has the other's tools.
 bad=$(grep -rnE --include='*.c' '\b(setns|unshare|clone3?)\(' engine || true)

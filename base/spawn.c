@@ -113,10 +113,31 @@ __attribute__((noreturn)) static void become_program(
 	_exit(127);
 }
 
+// execvp() answers EACCES when a directory of PATH may not be searched, also when the program is
+// in none of them. True when some directory has it.
+static bool exists_on_path(const char *program)
+{
+	const char *next = getenv("PATH");
+	char candidate[PATH_MAX];
+
+	if (strchr(program, '/'))
+		return true;
+	while (next) {
+		int length = (int)strcspn(next, ":");
+
+		snprintf(candidate, sizeof(candidate), "%.*s/%s", length, next, program);
+		if (access(candidate, F_OK) == 0)
+			return true;
+		next = next[length] ? next + length + 1 : NULL;
+	}
+	return false;
+}
+
 static int failure_describe(
 	const char *program, const struct spawn_failure *failure, struct rk_error *e)
 {
-	if (failure->in_exec && failure->code == ENOENT)
+	if (failure->in_exec &&
+		(failure->code == ENOENT || (failure->code == EACCES && !exists_on_path(program))))
 		return error_set(e, ENOENT, "%s: not found", program);
 	if (failure->in_exec)
 		return error_errno(e, failure->code, "%s: cannot be run", program);

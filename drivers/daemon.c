@@ -111,6 +111,14 @@ static void read_last_words(const struct rk_net *net, char *words, size_t size)
 	words[used] = '\0';
 }
 
+static void log_discard(const struct rk_net *net)
+{
+	char dropped[4096];
+
+	while (read(net->log->fd, dropped, sizeof(dropped)) > 0)
+		;
+}
+
 int net_describe_death(struct rk_net *net, struct rk_error *e)
 {
 	char words[LAST_WORDS_MAX];
@@ -159,8 +167,10 @@ int daemon_await_ready(struct rk_net *net, int ready_fd, int timeout_ms, struct 
 	char words[LAST_WORDS_MAX];
 	int rc = wait_for_byte(&net->daemon, ready_fd, timeout_ms);
 
-	if (rc == 1)
+	if (rc == 1) {
+		log_discard(net); // chatter of a start that went well
 		return 0;
+	}
 	if (rc == 0) {
 		rc = net_describe_death(net, e);
 	} else {

@@ -83,12 +83,17 @@ struct rk_config {
 };
 
 // Fills the defaults. config_free() releases everything; safe on a zeroed struct.
-void config_init(struct rk_config *config);
+// 0 or -ENOMEM (the struct is then zeroed).
+int config_init(struct rk_config *config);
 void config_free(struct rk_config *config);
 
 // Reads an INI file over what is in *config. Every error names FILE:LINE: [section] key: what is
 // wrong, what is allowed. 0 or -code.
 int config_read_file(struct rk_config *config, const char *path, struct rk_error *e);
+
+// The same for text in memory, which needs no NUL; `name` stands for FILE in messages.
+int config_read_text(struct rk_config *config, const char *name, const char *text, size_t length,
+	struct rk_error *e);
 
 // Sets one key from text, as `-o section.key=value` and `--section.key=value` do. Repeatable keys
 // append. 0 or -code with *e naming the key and what is allowed.
@@ -96,10 +101,12 @@ int config_set(struct rk_config *config, const char *section, const char *key, c
 	struct rk_error *e);
 
 // Takes the settings out of a command line: -c FILE / --config=FILE, -o S.K=V / --S.K=V, stops at
-// "--" or at the first word that is no option. Options that are not settings are handed to
-// `other` (argument name and value or NULL; returns words consumed 1 or 2, or -code with *e).
-// The file is read first whatever the order, so that the command line wins.
-// Returns the index of the first word that was not consumed, or -code with *e.
+// the first word that is no option, or after "--". A bool may stand without "=true". An option
+// that is no setting is handed to `other` as it stands ("--name=value" is one word), with the word
+// after it or NULL; it returns how many words it took, 1 or 2, or -code with *e.
+// The file is read first whatever the order, so that the command line wins; of a key given twice
+// there the last one counts. Nothing is read when an option is wrong.
+// Returns the index of the first word of the command (argc: there is none), or -code with *e.
 typedef int config_other_option(
 	void *context, const char *option, const char *next, struct rk_error *e);
 int config_read_arguments(struct rk_config *config, int argc, char **argv,

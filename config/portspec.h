@@ -12,6 +12,8 @@ enum rk_proto { PROTO_TCP, PROTO_TCP4, PROTO_TCP6, PROTO_UDP, PROTO_UDP4, PROTO_
 
 // Room for "fe80::1%interface-name", with the NUL.
 #define RK_IP_TEXT_MAX 64
+// Room for the longest text of port_spec_format(), with the NUL.
+#define RK_PORT_TEXT_MAX 160
 
 struct rk_port_spec {
 	enum rk_proto proto;
@@ -29,7 +31,8 @@ int port_spec_parse(struct rk_port_spec *spec, const char *text, size_t length, 
 // fit the protocol's family, ports are not 0. 0 or -EINVAL with *e.
 int port_spec_check(const struct rk_port_spec *spec, struct rk_error *e);
 
-// "127.0.0.1:8080:80/tcp", IPv6 in brackets. Returns `text`.
+// "127.0.0.1:8080:80/tcp", IPv6 in brackets: what port_spec_parse() reads back to the same spec.
+// Returns `text`.
 const char *port_spec_format(const struct rk_port_spec *spec, char *text, size_t size);
 
 const char *proto_name(enum rk_proto proto);

@@ -130,6 +130,8 @@ install: all
 	install -m 644 $(wildcard config/*.ini) $(DOCDIR)/examples
 	$(if $(MANUAL),install -d $(MANDIR) && install -m 644 $(MANUAL) $(MANDIR))
 
+-include bench/bench.mk
+
 .PHONY: clean
 clean:
 	rm -rf $(BUILD)

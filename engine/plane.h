@@ -26,12 +26,12 @@ struct rk_plane_options {
 };
 
 #define RK_FORWARD_LISTENERS_MAX 2
-#define RK_FORWARD_TARGETS_MAX   2
+#define RK_FORWARD_TARGETS_MAX	 2
 
 // One published port, resolved: where to listen, where to connect (in this order, the next one
 // when the one before refuses).
 struct rk_forward {
-	uint32_t id; // the port's id, unique for the run
+	uint32_t id;  // the port's id, unique for the run
 	int socktype; // SOCK_STREAM or SOCK_DGRAM
 	struct rk_addr listeners[RK_FORWARD_LISTENERS_MAX];
 	unsigned listener_count;
@@ -58,12 +58,14 @@ struct rk_port_stats {
 };
 
 // Starts the workers. 0 or -code with *e.
-int plane_start(struct rk_plane **plane, const struct rk_plane_options *options, struct rk_error *e);
+int plane_start(
+	struct rk_plane **plane, const struct rk_plane_options *options, struct rk_error *e);
 // The I/O method in use: "io_uring" or "epoll".
 const char *plane_io_name(const struct rk_plane *plane);
 // Gives worker i the helper channel channels[i] (taken over); replaces earlier ones after a helper
 // restart. `count` is the number of workers.
-int plane_set_helper(struct rk_plane *plane, const int *channels, unsigned count, struct rk_error *e);
+int plane_set_helper(
+	struct rk_plane *plane, const int *channels, unsigned count, struct rk_error *e);
 // A descriptor that becomes readable when the helper has gone (a worker saw EOF); read it to clear.
 int plane_helper_lost_fd(const struct rk_plane *plane);
 

@@ -1,0 +1,54 @@
+// lane.h: one direction of a TCP flow: bytes that came from one socket and wait to go to the other.
+//
+// How it works: a receive delivers bytes in ring buffers; the lane queues them as segments and
+// sends all that it holds with one operation, while the next receive may already be running. A
+// receive is given a limit (what the lane may still hold), so a slow reader stops its sender
+// through the kernel's own flow control. A small segment is copied behind the last one when it
+// fits there, so that many tiny reads cannot pin many buffers: two neighbours always hold more
+// than one buffer's size together, which bounds the queue.
+#pragma once
+
+#include "engine/ring.h"
+
+// Stream buffers: see docs/limits.md.
+#define STREAM_BUFFER_SIZE  (32u * 1024)
+#define STREAM_BUFFER_COUNT 1024u
+// What one direction of a flow may hold, bytes; the kernel may exceed it by one receive.
+#define LANE_LIMIT    (512u * 1024)
+#define LANE_SEGMENTS 64u
+_Static_assert(LANE_SEGMENTS *STREAM_BUFFER_SIZE / 2 >= 2 * LANE_LIMIT, "segments bound bytes");
+
+enum rk_lane_flags {
+	LANE_RECEIVING = 1 << 0, // a receive is in flight
+	LANE_SENDING = 1 << 1,	 // a send is in flight
+	LANE_STARVED = 1 << 2,	 // the pool was empty: receive again when a buffer is free
+	LANE_EOF = 1 << 3,	 // the source ended: nothing more will come
+	LANE_BROKEN = 1 << 4,	 // ... by a reset, which is passed on behind the queued bytes
+	LANE_DONE = 1 << 5,	 // FIN passed on: nothing more will happen
+};
+
+struct rk_lane {
+	uint8_t flags;	    // enum rk_lane_flags
+	uint8_t head;	    // index of the first segment
+	uint8_t count;	    // segments queued
+	uint32_t bytes;	    // queued, sent or not, until the kernel took them
+	uint32_t in_flight; // of these, handed to the present send
+	struct rk_segment {
+		uint16_t buffer;
+		uint16_t start;
+		uint32_t length;
+	} segments[LANE_SEGMENTS];
+};
+
+// How much a receive may bring now; 0 = the lane is full.
+size_t lane_room(const struct rk_lane *lane, uint32_t buffers_held);
+// Queues `length` bytes that start in `buffer`; *held counts the buffers that lanes hold. 0, or
+// -ENOBUFS when they do not fit (what did not fit is lost: the caller resets the flow).
+int lane_push(struct rk_lane *lane, struct rk_ring *ring, uint32_t buffer, uint32_t length,
+	uint32_t *held);
+// Gives the buffers of a completion back unread.
+void lane_discard(struct rk_ring *ring, uint32_t buffer, uint32_t length);
+// Describes all queued bytes; returns the number of iovecs (at most LANE_SEGMENTS).
+unsigned lane_gather(struct rk_lane *lane, struct rk_ring *ring, struct iovec *iov);
+// Drops the first `length` bytes and releases their buffers.
+void lane_pop(struct rk_lane *lane, struct rk_ring *ring, uint32_t length, uint32_t *held);

@@ -1,0 +1,126 @@
+// listener.c: a worker's side of a listening socket: accept, pause, resume, stop.
+
+#include "engine/listener.h"
+
+#include "engine/tcp.h"
+#include "engine/udp.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static uint64_t listener_tag(const struct rk_listener *listener, uint8_t operation)
+{
+	return tag_make(operation, listener->share->forward.id, listener->slot);
+}
+
+static void listener_arm(struct rk_worker *worker, struct rk_listener *listener)
+{
+	if (listener->armed || listener->stopping)
+		return;
+	listener->armed = true;
+	atomic_store_explicit(&listener->share->counters.paused, false, memory_order_relaxed);
+	if (listener->share->forward.socktype == SOCK_DGRAM)
+		udp_receive(worker, listener, listener_tag(listener, OP_UDP_LISTENER));
+	else
+		ring_accept(worker->ring, listener->fd, listener_tag(listener, OP_ACCEPT));
+}
+
+int listener_start(struct rk_worker *worker, struct rk_listener *listener)
+{
+	uint32_t slot = 0;
+
+	while (slot < worker->listener_slots && worker->listeners[slot])
+		slot++;
+	if (slot == WORKER_LISTENERS_MAX)
+		return -ENOSPC;
+	if (slot == worker->listener_slots)
+		worker->listener_slots++;
+	worker->listeners[slot] = listener;
+	listener->slot = slot;
+	listener_arm(worker, listener);
+	return 0;
+}
+
+void listener_pause(struct rk_worker *worker, struct rk_listener *listener, int error)
+{
+	struct rk_counters *counters = &listener->share->counters;
+
+	atomic_store_explicit(&counters->last_error, error, memory_order_relaxed);
+	atomic_store_explicit(&counters->paused, true, memory_order_relaxed);
+	timer_start(&worker->timers, &listener->pause, TIMER_PAUSE);
+}
+
+void listener_resume(struct rk_worker *worker, struct rk_listener *listener)
+{
+	if (listener->full) {
+		listener->full = false;
+		worker->full_listeners--;
+	}
+	listener_arm(worker, listener);
+}
+
+// All flow slots are taken: stop accepting, the kernel's backlog holds the next clients.
+static void listener_fill(struct rk_worker *worker, struct rk_listener *listener)
+{
+	if (listener->full || listener->stopping)
+		return;
+	listener->full = true;
+	worker->full_listeners++;
+	atomic_store_explicit(&listener->share->counters.paused, true, memory_order_relaxed);
+	if (listener->armed)
+		ring_cancel(worker->ring, listener->fd, tag_make(OP_NONE, 0, 0));
+}
+
+void listener_accepted(struct rk_worker *worker, const struct rk_completion *completion)
+{
+	struct rk_listener *listener = listener_of(worker, completion->tag);
+
+	if (!listener) {
+		worker->stale_completions++;
+		if (completion->result >= 0)
+			close(completion->result);
+		return;
+	}
+	if (completion->result >= 0)
+		tcp_open(worker, listener, completion->result);
+	if (!worker_has_room(worker))
+		listener_fill(worker, listener);
+	if (completion->flags & RING_MORE)
+		return;
+	listener->armed = false;
+	if (listener->stopping)
+		listener_drained(worker, listener);
+	else if (completion->result >= 0 || completion->result == -ECONNABORTED)
+		listener_arm(worker, listener);
+	else if (!listener->full)
+		listener_pause(worker, listener, -completion->result);
+}
+
+void listener_drained(struct rk_worker *worker, struct rk_listener *listener)
+{
+	struct rk_share *share = listener->share;
+
+	if (listener->armed || listener->sends > 0)
+		return;
+	close(listener->fd);
+	listener->fd = -1;
+	worker->listeners[listener->slot] = NULL;
+	for (unsigned i = 0; i < share->listener_count; i++)
+		if (share->listeners[i].fd >= 0)
+			return;
+	worker_share_closed(worker, share);
+}
+
+void listener_stop(struct rk_worker *worker, struct rk_listener *listener)
+{
+	listener->stopping = true;
+	timer_stop(&listener->pause);
+	if (listener->full)
+		worker->full_listeners--;
+	if (listener->share->forward.socktype == SOCK_DGRAM)
+		udp_close_flows(worker, listener);
+	if (listener->armed || listener->sends > 0)
+		ring_cancel(worker->ring, listener->fd, tag_make(OP_NONE, 0, 0));
+	listener_drained(worker, listener);
+}

@@ -1,0 +1,291 @@
+// plane.c: the data plane as the control thread sees it: start, ports, counters, stop.
+
+#include "engine/plane.h"
+
+#include "base/fd.h"
+#include "engine/sockets.h"
+#include "engine/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+// A published port: one share per worker. The shares belong to the workers; this keeps them
+// readable until the port is removed.
+struct rk_plane_port {
+	struct rk_plane_port *next;
+	uint32_t id;
+	struct rk_share *shares[]; // one per worker
+};
+
+struct rk_plane {
+	struct rk_worker *workers;
+	uint32_t worker_count;
+	uint32_t started;
+	struct rk_plane_port *ports;
+	int helper_lost_fd;
+};
+
+// Workers take no signals: those are the control thread's.
+static int start_thread(struct rk_worker *worker)
+{
+	sigset_t all, before;
+	int result;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	result = pthread_create(&worker->thread, NULL, worker_run, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -result;
+}
+
+static int start_worker(struct rk_plane *plane, const struct rk_plane_options *options)
+{
+	struct rk_worker *worker = &plane->workers[plane->started];
+	int result;
+
+	worker->options = *options;
+	worker->index = plane->started;
+	worker->helper_lost_fd = plane->helper_lost_fd;
+	worker->mailbox[0] = worker->mailbox[1] = -1;
+	result = worker_init(worker);
+	if (result == 0)
+		result = start_thread(worker);
+	if (result < 0) {
+		worker_free(worker);
+		return result;
+	}
+	while (sem_wait(&worker->started) < 0)
+		;
+	if (worker->start_result < 0) {
+		pthread_join(worker->thread, NULL);
+		worker_free(worker);
+		return worker->start_result;
+	}
+	plane->started++;
+	return 0;
+}
+
+static int explain_start(int code, struct rk_error *e)
+{
+	error_errno(e, code, "cannot start the data plane");
+	if (code == EPERM || code == ENOSYS)
+		return error_hint(e,
+			"io_uring is forbidden here: see `sysctl kernel.io_uring_disabled` "
+			"and the container's seccomp profile, or set [engine] io = epoll");
+	if (code == ENOMEM)
+		return error_hint(e, "raise the limit of locked memory (ulimit -l)");
+	return -code;
+}
+
+int plane_start(
+	struct rk_plane **result, const struct rk_plane_options *options, struct rk_error *e)
+{
+	struct rk_plane *plane = calloc(1, sizeof(*plane));
+	int code = plane ? 0 : -ENOMEM;
+
+	if (code == 0) {
+		plane->worker_count = options->workers;
+		plane->helper_lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		plane->workers = calloc(options->workers, sizeof(*plane->workers));
+		code = !plane->workers ? -ENOMEM : plane->helper_lost_fd < 0 ? -errno : 0;
+	}
+	while (code == 0 && plane->started < options->workers)
+		code = start_worker(plane, options);
+	if (code < 0) {
+		if (plane)
+			plane_stop(plane);
+		return explain_start(-code, e);
+	}
+	*result = plane;
+	return 0;
+}
+
+const char *plane_io_name(const struct rk_plane *plane)
+{
+	return ring_name(plane->workers[0].ring);
+}
+
+int plane_helper_lost_fd(const struct rk_plane *plane)
+{
+	return plane->helper_lost_fd;
+}
+
+int plane_set_helper(
+	struct rk_plane *plane, const int *channels, unsigned count, struct rk_error *e)
+{
+	if (count != plane->worker_count)
+		return error_set(e, EPROTO, "the helper sent %u channels for %u workers", count,
+			plane->worker_count);
+	for (unsigned i = 0; i < count; i++) {
+		struct rk_command command = {.type = COMMAND_HELPER, .channel = channels[i]};
+		int result = fd_set_nonblocking(channels[i], true);
+
+		if (result == 0)
+			result = worker_command(&plane->workers[i], &command);
+		if (result < 0)
+			return error_errno(
+				e, -result, "cannot hand the helper's channel to worker %u", i);
+	}
+	return 0;
+}
+
+// --- ports
+
+// Frees what the workers are done with.
+static void free_retired(struct rk_plane *plane)
+{
+	for (uint32_t i = 0; i < plane->worker_count; i++) {
+		struct rk_share *share = atomic_exchange_explicit(
+			&plane->workers[i].retired, NULL, memory_order_acquire);
+
+		while (share) {
+			struct rk_share *next = share->next_retired;
+
+			free(share);
+			share = next;
+		}
+	}
+}
+
+static struct rk_plane_port **find_port(struct rk_plane *plane, uint32_t id)
+{
+	struct rk_plane_port **link = &plane->ports;
+
+	while (*link && (*link)->id != id)
+		link = &(*link)->next;
+	return link;
+}
+
+static void free_port(struct rk_plane_port *port, uint32_t count)
+{
+	for (uint32_t i = 0; port && i < count; i++)
+		free(port->shares[i]);
+	free(port);
+}
+
+static struct rk_plane_port *make_port(struct rk_plane *plane, const struct rk_forward *forward)
+{
+	struct rk_plane_port *port =
+		calloc(1, sizeof(*port) + plane->worker_count * sizeof(port->shares[0]));
+
+	if (!port)
+		return NULL;
+	port->id = forward->id;
+	for (uint32_t i = 0; i < plane->worker_count; i++) {
+		port->shares[i] = calloc(1, sizeof(struct rk_share));
+		if (!port->shares[i]) {
+			free_port(port, plane->worker_count);
+			return NULL;
+		}
+		port->shares[i]->forward = *forward;
+	}
+	return port;
+}
+
+static int hand_over(struct rk_plane *plane, struct rk_plane_port *port)
+{
+	int result = 0;
+
+	for (uint32_t i = 0; i < plane->worker_count; i++) {
+		struct rk_command command = {.type = COMMAND_ADD, .share = port->shares[i]};
+		int added = worker_command(&plane->workers[i], &command);
+
+		if (result == 0)
+			result = added;
+	}
+	return result;
+}
+
+int plane_add(struct rk_plane *plane, const struct rk_forward *forward, struct rk_error *e)
+{
+	struct rk_plane_port *port = make_port(plane, forward);
+	int result;
+
+	free_retired(plane);
+	if (!port)
+		return error_errno(e, ENOMEM, "cannot add port %u", forward->id);
+	result = sockets_open(port->shares, plane->worker_count, e);
+	if (result < 0) {
+		free_port(port, plane->worker_count);
+		return result;
+	}
+	port->next = plane->ports;
+	plane->ports = port;
+	result = hand_over(plane, port);
+	if (result < 0) {
+		plane_remove(plane, forward->id, NULL);
+		return error_errno(e, -result, "cannot add port %u", forward->id);
+	}
+	return 0;
+}
+
+int plane_remove(struct rk_plane *plane, uint32_t id, struct rk_error *e)
+{
+	struct rk_plane_port **link = find_port(plane, id);
+	struct rk_plane_port *port = *link;
+
+	if (!port)
+		return error_set(e, ENOENT, "no port has the id %u", id);
+	*link = port->next;
+	for (uint32_t i = 0; i < plane->worker_count; i++) {
+		struct rk_command command = {.type = COMMAND_REMOVE, .id = id};
+
+		worker_command(&plane->workers[i], &command);
+	}
+	free(port); // the shares are the workers' to retire
+	free_retired(plane);
+	return 0;
+}
+
+static void add_counters(struct rk_port_stats *stats, struct rk_counters *counters)
+{
+	int32_t error = atomic_load_explicit(&counters->last_error, memory_order_relaxed);
+
+	stats->connections_open += counters->connections_open;
+	stats->connections_total += counters->connections_total;
+	stats->connections_refused += counters->connections_refused;
+	stats->connections_failed += counters->connections_failed;
+	stats->bytes_in += counters->bytes_in;
+	stats->bytes_out += counters->bytes_out;
+	stats->datagrams_in += counters->datagrams_in;
+	stats->datagrams_out += counters->datagrams_out;
+	stats->datagrams_dropped += counters->datagrams_dropped;
+	if (error)
+		stats->last_error = error;
+	if (counters->paused)
+		stats->state = PORT_PAUSED;
+}
+
+int plane_stats(struct rk_plane *plane, uint32_t id, struct rk_port_stats *stats)
+{
+	struct rk_plane_port *port = *find_port(plane, id);
+
+	if (!port)
+		return -ENOENT;
+	*stats = (struct rk_port_stats){.state = PORT_LISTENING};
+	for (uint32_t i = 0; i < plane->worker_count; i++)
+		add_counters(stats, &port->shares[i]->counters);
+	return 0;
+}
+
+void plane_stop(struct rk_plane *plane)
+{
+	while (plane->ports)
+		plane_remove(plane, plane->ports->id, NULL);
+	for (uint32_t i = 0; i < plane->started; i++) {
+		struct rk_command command = {.type = COMMAND_STOP};
+
+		worker_command(&plane->workers[i], &command);
+		pthread_join(plane->workers[i].thread, NULL);
+		worker_free(&plane->workers[i]);
+	}
+	if (plane->workers)
+		free_retired(plane);
+	fd_close(&plane->helper_lost_fd);
+	free(plane->workers);
+	free(plane);
+}

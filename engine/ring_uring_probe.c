@@ -1,0 +1,131 @@
+// ring_uring_probe.c: find out what this kernel's io_uring does by doing it.
+//
+// How it works: a pattern goes through a socket pair into provided buffers and must come back byte
+// for byte. First with a limited multishot receive and bundles, then without the one or the other.
+// Version numbers are not asked: bundles came with Linux 6.10 but were delivered out of order by
+// some 6.13 and 6.14 kernels (liburing issue 1409), and the limit of a multishot receive came with
+// 6.17; older kernels refuse it with EINVAL.
+
+#include "engine/ring_uring.h"
+
+#include "base/fd.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROBE_TAG    1
+#define PROBE_ROUNDS 3
+#define PROBE_CHUNK  (128 * 1024)
+
+struct probe {
+	struct rk_uring *uring;
+	uint32_t sent;	   // bytes of the pattern that went in
+	uint32_t received; // bytes that came back as they were
+	int error;
+	bool armed;
+	bool wrong;
+};
+
+// A pattern whose period is no power of two, so that swapped buffers show.
+static unsigned char pattern_byte(uint32_t offset)
+{
+	return (unsigned char)(offset % 251 + offset / 65521);
+}
+
+static void probe_check(struct probe *probe, const unsigned char *data, uint32_t length)
+{
+	for (uint32_t i = 0; i < length; i++)
+		if (data[i] != pattern_byte(probe->received + i))
+			probe->wrong = true;
+	probe->received += length;
+}
+
+static void probe_completion(void *context, const struct rk_completion *completion)
+{
+	struct probe *probe = context;
+	struct rk_ring_buffers *pool = &probe->uring->pools[RING_POOL_STREAM];
+	uint32_t buffer = completion->buffer;
+	int32_t left = completion->result;
+
+	if (completion->tag != PROBE_TAG)
+		return;
+	if (!(completion->flags & RING_MORE))
+		probe->armed = false;
+	if (completion->result < 0 && completion->result != -ENOBUFS)
+		probe->error = completion->result;
+	if (!(completion->flags & RING_BUFFER))
+		return;
+	while (left > 0) {
+		uint32_t length = (uint32_t)left < pool->size ? (uint32_t)left : pool->size;
+		uint32_t next = ring_buffers_next(pool, buffer);
+
+		probe_check(probe, ring_buffers_data(pool, buffer), length);
+		ring_buffers_put(pool, buffer);
+		buffer = next;
+		left -= (int32_t)length;
+	}
+}
+
+static int probe_fill(struct probe *probe, int fd)
+{
+	unsigned char chunk[4096];
+	uint32_t goal = probe->sent + PROBE_CHUNK;
+
+	while (probe->sent < goal) {
+		for (uint32_t i = 0; i < sizeof(chunk); i++)
+			chunk[i] = pattern_byte(probe->sent + i);
+		ssize_t written = send(fd, chunk, sizeof(chunk), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (written <= 0)
+			break;
+		probe->sent += (uint32_t)written;
+	}
+	return probe->sent > probe->received ? 0 : -EIO;
+}
+
+// Moves the pattern through `pair` in the form that the ring's two features select.
+static int probe_transfer(struct rk_uring *uring, const int *pair)
+{
+	struct probe probe = {.uring = uring};
+
+	for (int round = 0; round < PROBE_ROUNDS; round++) {
+		if (probe_fill(&probe, pair[0]) < 0)
+			return -EIO;
+		while (probe.received < probe.sent && !probe.error && !probe.wrong) {
+			if (!probe.armed)
+				ring_receive(&uring->base, pair[1], PROBE_CHUNK, PROBE_TAG);
+			probe.armed = true;
+			if (ring_wait(&uring->base, 1000, probe_completion, &probe) < 0)
+				return -EIO;
+		}
+	}
+	if (probe.armed) {
+		ring_cancel(&uring->base, pair[1], 0);
+		while (probe.armed && ring_wait(&uring->base, 1000, probe_completion, &probe) == 0)
+			;
+		probe.error = 0;
+	}
+	return probe.error ? probe.error : probe.wrong ? -EILSEQ : 0;
+}
+
+int uring_probe(struct rk_uring *uring)
+{
+	static const struct {
+		bool limited, bundles;
+	} forms[] = {{true, true}, {false, true}, {true, false}, {false, false}};
+	int result = -ENOSYS;
+
+	for (unsigned i = 0; i < sizeof(forms) / sizeof(forms[0]) && result < 0; i++) {
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+			return -errno;
+		uring->limited = forms[i].limited;
+		uring->bundles = forms[i].bundles;
+		result = probe_transfer(uring, pair);
+		fd_close(&pair[0]);
+		fd_close(&pair[1]);
+	}
+	return result;
+}

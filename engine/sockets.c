@@ -1,0 +1,166 @@
+// sockets.c: open the listening sockets of a port, one per worker and address.
+
+#include "engine/sockets.h"
+
+#include "base/fd.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#define UNPRIVILEGED_PORT_FILE "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+
+static int set_option(int fd, int level, int option)
+{
+	int one = 1;
+
+	return setsockopt(fd, level, option, &one, sizeof(one)) < 0 ? -errno : 0;
+}
+
+// Accepted sockets inherit SO_KEEPALIVE and TCP_NODELAY, so each costs no call of its own.
+static int set_stream_options(int fd)
+{
+	int result = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
+
+	if (result == 0)
+		result = set_option(fd, SOL_SOCKET, SO_KEEPALIVE);
+	if (result == 0)
+		result = set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+	return result;
+}
+
+static int set_datagram_options(int fd, const struct rk_addr *addr)
+{
+	int room = 4 * 1024 * 1024;
+	int result;
+
+	// Without privilege the kernel caps this at net.core.rmem_max: as much as is allowed.
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	if (addr->sa.sa_family == AF_INET6)
+		result = set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
+	else
+		result = set_option(fd, IPPROTO_IP, IP_PKTINFO);
+	return result;
+}
+
+// `shared`: a socket of the same address exists already, join it.
+static int open_one(const struct rk_forward *forward, const struct rk_addr *addr, bool shared)
+{
+	RK_CLEANUP_FD int fd =
+		socket(addr->sa.sa_family, forward->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int result = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (addr->sa.sa_family == AF_INET6)
+		result = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+	if (result == 0)
+		result = forward->socktype == SOCK_STREAM ? set_stream_options(fd)
+							  : set_datagram_options(fd, addr);
+	if (result == 0 && shared)
+		result = set_option(fd, SOL_SOCKET, SO_REUSEPORT);
+	if (result == 0 && bind(fd, &addr->sa, addr_length(addr)) < 0)
+		result = -errno;
+	if (result == 0 && !shared)
+		result = set_option(fd, SOL_SOCKET, SO_REUSEPORT);
+	return result < 0 ? result : fd_take(&fd);
+}
+
+static int explain_privileged(uint16_t port, struct rk_error *e)
+{
+	char start[32] = "1024";
+
+	if (file_read_text(UNPRIVILEGED_PORT_FILE, start, sizeof(start)) > 0)
+		start[strcspn(start, "\n")] = '\0';
+	return error_hint(e,
+		"port %u is privileged: net.ipv4.ip_unprivileged_port_start is %s; lower it with "
+		"`sysctl net.ipv4.ip_unprivileged_port_start=%u`, give the program the capability "
+		"with `setcap cap_net_bind_service=ep`, or publish a port from %s on",
+		port, start, port, start);
+}
+
+static int explain(
+	const struct rk_forward *forward, const struct rk_addr *addr, int code, struct rk_error *e)
+{
+	char text[RK_ADDR_TEXT_MAX];
+	const char *proto = forward->socktype == SOCK_STREAM ? "tcp" : "udp";
+
+	addr_format(addr, text, sizeof(text));
+	error_errno(e, code, "cannot listen on %s/%s", text, proto);
+	if (code == EACCES)
+		return explain_privileged(addr_port(addr), e);
+	if (code == EADDRINUSE)
+		return error_hint(e,
+			"another program has the port: `ss -lnp%c sport = :%u` shows it",
+			forward->socktype == SOCK_STREAM ? 't' : 'u', addr_port(addr));
+	if (code == EADDRNOTAVAIL)
+		return error_hint(e, "no interface of this host has that address");
+	if (code == EMFILE)
+		return error_hint(e, "raise the limit of open files (ulimit -n)");
+	return -code;
+}
+
+static void keep(struct rk_share *share, int fd, const struct rk_addr *addr)
+{
+	share->listeners[share->listener_count++] = (struct rk_listener){
+		.share = share, .fd = fd, .addr = *addr, .wildcard = addr_is_wildcard(addr)};
+}
+
+// One address for every worker.
+static int open_address(struct rk_share *const *shares, unsigned count, const struct rk_addr *addr)
+{
+	for (unsigned i = 0; i < count; i++) {
+		int fd = open_one(&shares[i]->forward, addr, i > 0);
+
+		if (fd < 0)
+			return fd;
+		keep(shares[i], fd, addr);
+	}
+	return 0;
+}
+
+static int start_listening(struct rk_share *const *shares, unsigned count)
+{
+	if (shares[0]->forward.socktype != SOCK_STREAM)
+		return 0;
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned j = 0; j < shares[i]->listener_count; j++)
+			if (listen(shares[i]->listeners[j].fd, SOMAXCONN) < 0)
+				return -errno;
+	return 0;
+}
+
+void sockets_close(struct rk_share *share)
+{
+	for (unsigned i = 0; i < share->listener_count; i++)
+		fd_close(&share->listeners[i].fd);
+	share->listener_count = 0;
+}
+
+static bool may_be_left_out(const struct rk_forward *forward, unsigned index, int result)
+{
+	return index > 0 && forward->listeners_optional &&
+	       (result == -EAFNOSUPPORT || result == -EADDRNOTAVAIL);
+}
+
+int sockets_open(struct rk_share *const *shares, unsigned count, struct rk_error *e)
+{
+	const struct rk_forward *forward = &shares[0]->forward;
+	const struct rk_addr *addr = &forward->listeners[0];
+	int result = 0;
+
+	for (unsigned i = 0; i < forward->listener_count && result == 0; i++) {
+		addr = &forward->listeners[i];
+		result = open_address(shares, count, addr);
+		if (may_be_left_out(forward, i, result))
+			result = 0;
+	}
+	if (result == 0)
+		result = start_listening(shares, count);
+	if (result == 0)
+		return 0;
+	for (unsigned i = 0; i < count; i++)
+		sockets_close(shares[i]);
+	return explain(forward, addr, -result, e);
+}

@@ -1,0 +1,362 @@
+// worker.c: the loop of a worker thread, its mailbox and the table of who handles what.
+
+#include "engine/worker.h"
+
+#include "base/fd.h"
+#include "engine/listener.h"
+#include "engine/tcp.h"
+#include "engine/udp.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define RING_ENTRIES	     4096u
+#define HALF_CLOSED_WATCH_MS 1000
+#define LISTENER_PAUSE_MS    50
+#define POOL_RETRY_MS	     100
+
+// --- shares
+
+static void share_retire(struct rk_worker *worker, struct rk_share *share)
+{
+	share->next_retired = atomic_load_explicit(&worker->retired, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&worker->retired, &share->next_retired, share,
+		memory_order_release, memory_order_relaxed))
+		;
+}
+
+static void command_answer(struct rk_command *command, int result)
+{
+	command->result = result;
+	sem_post(&command->done);
+}
+
+void worker_share_closed(struct rk_worker *worker, struct rk_share *share)
+{
+	struct rk_command *removal = share->removal;
+
+	share->closed = true;
+	list_remove(&share->node);
+	if (share->flows == 0)
+		share_retire(worker, share);
+	if (removal)
+		command_answer(removal, 0);
+}
+
+static void resume_full_listeners(struct rk_worker *worker)
+{
+	for (uint32_t i = 0; i < worker->listener_slots && worker->full_listeners > 0; i++)
+		if (worker->listeners[i] && worker->listeners[i]->full)
+			listener_resume(worker, worker->listeners[i]);
+}
+
+void worker_flow_freed(struct rk_worker *worker, struct rk_share *share)
+{
+	if (--share->flows == 0 && share->closed)
+		share_retire(worker, share);
+	if (worker->full_listeners > 0 && worker_has_room(worker))
+		resume_full_listeners(worker);
+}
+
+// --- commands of the control thread
+
+static void share_stop(struct rk_worker *worker, struct rk_share *share, struct rk_command *removal)
+{
+	unsigned count = share->listener_count;
+
+	share->removal = removal;
+	for (unsigned i = 0; i < count; i++)
+		listener_stop(worker, &share->listeners[i]);
+}
+
+static void command_add(struct rk_worker *worker, struct rk_command *command)
+{
+	struct rk_share *share = command->share;
+	int result = 0;
+
+	for (unsigned i = 0; i < share->forward.target_count; i++)
+		pool_want(&worker->pool, &worker->timers,
+			pool_kind(share->forward.socktype, share->forward.targets[i].sa.sa_family));
+	list_append(&worker->shares, &share->node);
+	for (unsigned i = 0; i < share->listener_count && result == 0; i++)
+		result = listener_start(worker, &share->listeners[i]);
+	command_answer(command, result);
+}
+
+static void command_remove(struct rk_worker *worker, struct rk_command *command)
+{
+	struct rk_node *node = worker->shares.head.next;
+
+	for (; node != &worker->shares.head; node = node->next) {
+		struct rk_share *share = RK_CONTAINER_OF(node, struct rk_share, node);
+
+		if (share->forward.id == command->id) {
+			share_stop(worker, share, command);
+			return;
+		}
+	}
+	command_answer(command, -ENOENT);
+}
+
+static void command_helper(struct rk_worker *worker, struct rk_command *command)
+{
+	if (worker->pool.channel >= 0)
+		ring_cancel(worker->ring, worker->pool.channel, tag_make(OP_NONE, 0, 0));
+	worker->helper_generation++;
+	pool_set_channel(&worker->pool, &worker->timers, command->channel);
+	ring_poll(worker->ring, command->channel, POLLIN,
+		tag_make(OP_HELPER, worker->helper_generation, 0));
+	command_answer(command, 0);
+}
+
+static void mailbox_read(struct rk_worker *worker)
+{
+	struct rk_command *command;
+
+	while (read(worker->mailbox[0], &command, sizeof(command)) == sizeof(command)) {
+		switch (command->type) {
+		case COMMAND_ADD:
+			command_add(worker, command);
+			break;
+		case COMMAND_REMOVE:
+			command_remove(worker, command);
+			break;
+		case COMMAND_HELPER:
+			command_helper(worker, command);
+			break;
+		case COMMAND_STOP:
+			worker->stopping = true;
+			command_answer(command, 0);
+			break;
+		}
+	}
+}
+
+// --- the helper
+
+static void pool_waiters(struct rk_worker *worker)
+{
+	tcp_pool_filled(worker, SOCKET_TCP4);
+	tcp_pool_filled(worker, SOCKET_TCP6);
+	udp_pool_filled(worker, SOCKET_UDP4);
+	udp_pool_filled(worker, SOCKET_UDP6);
+}
+
+static void helper_lost(struct rk_worker *worker)
+{
+	uint64_t one = 1;
+
+	ring_cancel(worker->ring, worker->pool.channel, tag_make(OP_NONE, 0, 0));
+	worker->helper_generation++;
+	pool_set_channel(&worker->pool, &worker->timers, -1);
+	if (write(worker->helper_lost_fd, &one, sizeof(one)) < 0)
+		worker->stale_completions++; // cannot happen: an eventfd below its maximum
+}
+
+static void helper_read(struct rk_worker *worker, const struct rk_completion *completion)
+{
+	enum rk_pool_event event;
+	bool lost = false;
+
+	if (tag_generation(completion->tag) != worker->helper_generation)
+		return;
+	do {
+		event = pool_receive(&worker->pool, &worker->timers);
+		lost |= event == POOL_LOST_SOCKETS;
+	} while (event == POOL_FILLED || event == POOL_LOST_SOCKETS);
+	pool_waiters(worker);
+	if (lost) {
+		tcp_pool_starved(worker, SOCKET_TCP4, EMFILE);
+		tcp_pool_starved(worker, SOCKET_TCP6, EMFILE);
+	}
+	if (event == POOL_HELPER_GONE)
+		helper_lost(worker);
+	else if (!(completion->flags & RING_MORE))
+		ring_poll(worker->ring, worker->pool.channel, POLLIN,
+			tag_make(OP_HELPER, worker->helper_generation, 0));
+}
+
+// --- the loop
+
+static void mailbox_complete(struct rk_worker *worker, const struct rk_completion *completion)
+{
+	mailbox_read(worker);
+	if (!(completion->flags & RING_MORE))
+		ring_poll(worker->ring, worker->mailbox[0], POLLIN, tag_make(OP_MAILBOX, 0, 0));
+}
+
+static void ignore(struct rk_worker *worker, const struct rk_completion *completion)
+{
+	(void)worker;
+	(void)completion;
+}
+
+static void (*const handlers[OP_COUNT])(struct rk_worker *, const struct rk_completion *) = {
+	[OP_NONE] = ignore,
+	[OP_MAILBOX] = mailbox_complete,
+	[OP_HELPER] = helper_read,
+	[OP_ACCEPT] = listener_accepted,
+	[OP_TCP_CONNECT] = tcp_complete,
+	[OP_TCP_RECEIVE_IN] = tcp_complete,
+	[OP_TCP_RECEIVE_OUT] = tcp_complete,
+	[OP_TCP_SEND_IN] = tcp_complete,
+	[OP_TCP_SEND_OUT] = tcp_complete,
+	[OP_TCP_SHUTDOWN] = tcp_complete,
+	[OP_TCP_WATCH] = tcp_complete,
+	[OP_UDP_LISTENER] = udp_listener_complete,
+	[OP_UDP_RECEIVE] = udp_receive_complete,
+	[OP_UDP_SEND] = udp_send_complete,
+	[OP_UDP_SEND_EMPTY] = udp_send_empty_complete,
+};
+
+static void dispatch(void *context, const struct rk_completion *completion)
+{
+	handlers[tag_operation(completion->tag)](context, completion);
+}
+
+static void run_timers(struct rk_worker *worker)
+{
+	struct rk_timers *timers = &worker->timers;
+	struct rk_timer *timer;
+
+	timers_update(timers);
+	while ((timer = timers_expired(timers, TIMER_CONNECT)))
+		tcp_connect_timeout(worker, timer);
+	while ((timer = timers_expired(timers, TIMER_HALF_CLOSED)))
+		tcp_half_closed_timeout(worker, timer);
+	while ((timer = timers_expired(timers, TIMER_PAUSE)))
+		listener_resume(worker, RK_CONTAINER_OF(timer, struct rk_listener, pause));
+	while ((timer = timers_expired(timers, TIMER_UDP_IDLE)))
+		udp_idle_timeout(worker, timer);
+	while (timers_expired(timers, TIMER_POOL))
+		pool_refill(&worker->pool, timers);
+}
+
+static void worker_loop(struct rk_worker *worker)
+{
+	ring_poll(worker->ring, worker->mailbox[0], POLLIN, tag_make(OP_MAILBOX, 0, 0));
+	while (!worker->stopping) {
+		if (ring_wait(worker->ring, timers_wait_ms(&worker->timers), dispatch, worker) < 0)
+			break;
+		run_timers(worker);
+		tcp_buffers_free(worker);
+		udp_buffers_free(worker);
+	}
+}
+
+// Ends the flows and waits until their last operation has completed.
+static void worker_drain(struct rk_worker *worker)
+{
+	tcp_reset_all(worker);
+	udp_close_flows(worker, NULL);
+	while (worker->tcp_flows.used + worker->udp_flows.used > 0)
+		if (ring_wait(worker->ring, POOL_RETRY_MS, dispatch, worker) < 0)
+			break;
+	ring_wait(worker->ring, 0, dispatch, worker);
+}
+
+static int worker_open(struct rk_worker *worker)
+{
+	const struct rk_ring_options ring_options = {
+		.io = worker->options.io,
+		.entries = RING_ENTRIES,
+		.buffer_count = {STREAM_BUFFER_COUNT, DATAGRAM_BUFFER_COUNT},
+		.buffer_size = {STREAM_BUFFER_SIZE, DATAGRAM_BUFFER_SIZE},
+	};
+	const uint64_t delays_ms[TIMER_KIND_COUNT] = {
+		[TIMER_CONNECT] = worker->options.connect_timeout_ms,
+		[TIMER_HALF_CLOSED] = HALF_CLOSED_WATCH_MS,
+		[TIMER_PAUSE] = LISTENER_PAUSE_MS,
+		[TIMER_UDP_IDLE] = worker->options.udp_idle_timeout_ms,
+		[TIMER_POOL] = POOL_RETRY_MS,
+	};
+	int result;
+
+	timers_init(&worker->timers, delays_ms);
+	list_init(&worker->shares);
+	list_init(&worker->starved);
+	pool_init(&worker->pool, worker->options.pool_size);
+	worker->flow_limit = worker->options.max_flows;
+	worker->listeners = calloc(WORKER_LISTENERS_MAX, sizeof(struct rk_listener *));
+	result = worker->listeners ? 0 : -ENOMEM;
+	if (result == 0)
+		result = slab_open(
+			&worker->tcp_flows, sizeof(struct rk_tcp_flow), worker->options.max_flows);
+	if (result == 0)
+		result = slab_open(
+			&worker->udp_flows, sizeof(struct rk_udp_flow), worker->options.max_flows);
+	if (result == 0)
+		result = udp_table_open(worker);
+	if (result == 0)
+		result = ring_open(&worker->ring, &ring_options);
+	return result;
+}
+
+static void worker_close(struct rk_worker *worker)
+{
+	ring_close(worker->ring);
+	pool_close(&worker->pool);
+	udp_table_close(worker);
+	slab_close(&worker->tcp_flows);
+	slab_close(&worker->udp_flows);
+	free(worker->listeners);
+}
+
+// A worker whose ring broke still answers the control thread.
+static void mailbox_refuse(struct rk_worker *worker)
+{
+	struct rk_command *command;
+
+	fd_set_nonblocking(worker->mailbox[0], false);
+	while (!worker->stopping &&
+		read(worker->mailbox[0], &command, sizeof(command)) == sizeof(command)) {
+		worker->stopping = command->type == COMMAND_STOP;
+		command_answer(command, -EIO);
+	}
+}
+
+void *worker_run(void *argument)
+{
+	struct rk_worker *worker = argument;
+
+	worker->start_result = worker_open(worker);
+	sem_post(&worker->started);
+	if (worker->start_result == 0) {
+		worker_loop(worker);
+		mailbox_refuse(worker);
+		worker_drain(worker);
+	}
+	worker_close(worker);
+	return NULL;
+}
+
+// --- the control thread's side
+
+int worker_init(struct rk_worker *worker)
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, worker->mailbox) < 0)
+		return -errno;
+	sem_init(&worker->started, 0, 0);
+	return fd_set_nonblocking(worker->mailbox[0], true);
+}
+
+void worker_free(struct rk_worker *worker)
+{
+	fd_close(&worker->mailbox[0]);
+	fd_close(&worker->mailbox[1]);
+	sem_destroy(&worker->started);
+}
+
+int worker_command(struct rk_worker *worker, struct rk_command *command)
+{
+	int result;
+
+	sem_init(&command->done, 0, 0);
+	result = fd_write_all(worker->mailbox[1], &command, sizeof(command));
+	while (result == 0 && sem_wait(&command->done) < 0)
+		;
+	sem_destroy(&command->done);
+	return result == 0 ? command->result : result;
+}

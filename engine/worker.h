@@ -1,0 +1,97 @@
+// worker.h: one worker thread: a ring, its flows, its shares of the ports, its pool and its timers.
+//
+// How it works: a turn of the loop is one ring_wait(), which submits everything that the last turn
+// asked for and hands over what completed; the operation in a completion's tag selects who handles
+// it (the table in worker.c). Nothing here is shared with another thread but the counters of a
+// share and the mailbox, a socket pair over which the control thread sends struct rk_command.
+#pragma once
+
+#include "engine/pool.h"
+#include "engine/ring.h"
+#include "engine/share.h"
+#include "engine/slab.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+
+// What a completion is about; the first byte of its tag. The slot names a TCP flow, a UDP flow, a
+// listener or a datagram buffer, as noted.
+enum rk_operation {
+	OP_NONE,	    // nobody waits for it: cancel, close
+	OP_MAILBOX,	    // a command is there
+	OP_HELPER,	    // sockets are there
+	OP_ACCEPT,	    // listener
+	OP_TCP_CONNECT,	    // TCP flow, here and below
+	OP_TCP_RECEIVE_IN,  // from the client
+	OP_TCP_RECEIVE_OUT, // from the child
+	OP_TCP_SEND_IN,	    // to the child
+	OP_TCP_SEND_OUT,    // to the client
+	OP_TCP_SHUTDOWN,
+	OP_TCP_WATCH,	   // a half-closed side broke
+	OP_UDP_LISTENER,   // listener: a client's datagram
+	OP_UDP_RECEIVE,	   // UDP flow: the child's datagram
+	OP_UDP_SEND,	   // datagram buffer
+	OP_UDP_SEND_EMPTY, // UDP flow: a reply without payload
+	OP_COUNT
+};
+
+enum rk_command_type { COMMAND_ADD, COMMAND_REMOVE, COMMAND_HELPER, COMMAND_STOP };
+
+// A request of the control thread, which waits on `done`.
+struct rk_command {
+	enum rk_command_type type;
+	struct rk_share *share; // ADD: handed over; REMOVE: found by forward.id
+	uint32_t id;		// REMOVE
+	int channel;		// HELPER: handed over
+	int result;		// 0 or -errno
+	sem_t done;
+};
+
+#define WORKER_LISTENERS_MAX 65536
+
+struct rk_worker {
+	struct rk_ring *ring;
+	struct rk_timers timers;
+	struct rk_pool pool;
+	struct rk_slab tcp_flows;
+	struct rk_slab udp_flows;
+	struct rk_udp_table *udp_table;
+	struct rk_listener **listeners; // by slot; NULL = free
+	uint32_t listener_slots;	// highest slot in use + 1
+	uint32_t flow_limit;		// TCP and UDP flows together
+	uint32_t stream_buffers_held;	// by lanes
+	struct rk_list shares;		// with open listeners
+	struct rk_list starved;		// TCP flows that wait for a stream buffer
+	uint32_t full_listeners;	// that wait for a free flow
+	uint32_t helper_generation;	// which channel a completion of OP_HELPER is about
+	bool stopping;
+	_Atomic(struct rk_share *) retired; // for the control thread to free
+	uint64_t stale_completions;
+
+	// Set by the control thread before start, constant afterwards.
+	struct rk_plane_options options;
+	unsigned index;
+	int mailbox[2];	    // [0] the worker's end
+	int helper_lost_fd; // eventfd, of the plane
+	pthread_t thread;
+	sem_t started;
+	int start_result;
+};
+
+// Before the thread starts: its mailbox. 0 or -errno.
+int worker_init(struct rk_worker *worker);
+void worker_free(struct rk_worker *worker);
+// Control thread: sends the command and waits for its answer.
+int worker_command(struct rk_worker *worker, struct rk_command *command);
+// Thread entry; `argument` is the struct rk_worker.
+void *worker_run(void *argument);
+
+// Flows in use and room for one more.
+static inline bool worker_has_room(const struct rk_worker *worker)
+{
+	return worker->tcp_flows.used + worker->udp_flows.used < worker->flow_limit;
+}
+// All listeners of the share are closed: answers the removal, retires the share with its last flow.
+void worker_share_closed(struct rk_worker *worker, struct rk_share *share);
+// A flow ended: lets listeners go on that waited for room.
+void worker_flow_freed(struct rk_worker *worker, struct rk_share *share);

@@ -31,9 +31,9 @@ static void default_signals(void)
 {
 	sigset_t none;
 
+	// Fails for SIGKILL, SIGSTOP and the signals that libc keeps for itself: as it should be.
 	for (int number = 1; number < NSIG; number++)
-		signal(number,
-			SIG_DFL); // fails for SIGKILL, SIGSTOP and libc's own: as they should be
+		signal(number, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

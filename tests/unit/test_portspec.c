@@ -61,83 +61,79 @@ Test(portspec, accepts_and_prints)
 	}
 }
 
+static const struct {
+	const char *text;
+	const char *wrong;
+} refused[] = {
+	{"", "the spec is empty"},
+	{"bad", "protocol is missing, it must end in /tcp or /udp"},
+	{"8080", "protocol is missing, it must end in /tcp or /udp"},
+	{"8080:80", "protocol is missing, it must end in /tcp or /udp"},
+	{"/tcp", "parent port and child port are missing"},
+	{"80/tcp", "parent port and child port are missing"},
+	{"a:b/tcp", "parent address or a port is missing (all addresses: :8080:80/tcp)"},
+	{"8080:80/tcp", "parent address or a port is missing (all addresses: :8080:80/tcp)"},
+	{"x:1:2/tcp", "parent address \"x\" is not an IP address"},
+	{"localhost:1:2/tcp", "parent address \"localhost\" is not an IP address"},
+	{"1.2.3:1:2/tcp", "parent address \"1.2.3\" is not an IP address"},
+	{"1.2.3.4:1:x:2/tcp", "child address \"x\" is not an IP address"},
+	{"[]:1:2/tcp", "parent address is empty in its brackets"},
+	{":1:[]:2/tcp", "child address is empty in its brackets"},
+	{"1.2.3.4:0:1/tcp", "parent port \"0\" is not a number from 1 to 65535"},
+	{"1.2.3.4:70000:1/tcp", "parent port \"70000\" is not a number from 1 to 65535"},
+	{"1.2.3.4:99999999999:1/tcp",
+		"parent port \"99999999999\" is not a number from 1 to 65535"},
+	{"1.2.3.4:-1:1/tcp", "parent port \"-1\" is not a number from 1 to 65535"},
+	{"1.2.3.4:+1:1/tcp", "parent port \"+1\" is not a number from 1 to 65535"},
+	{"1.2.3.4:0x50:1/tcp", "parent port \"0x50\" is not a number from 1 to 65535"},
+	{"1.2.3.4:1:65536/tcp", "child port \"65536\" is not a number from 1 to 65535"},
+	{"1.2.3.4:1:0/tcp", "child port \"0\" is not a number from 1 to 65535"},
+	{"1.2.3.4::1/tcp", "parent port is missing"},
+	{"1.2.3.4:1:/tcp", "child port is missing"},
+	{"127.0.0.1:1:2/", "protocol \"\" is unknown, allowed: tcp, tcp4, tcp6, udp, udp4, "
+			   "udp6 (lower case)"},
+	{"127.0.0.1:1:2/TCP", "protocol \"TCP\" is unknown, allowed: tcp, tcp4, tcp6, udp, "
+			      "udp4, udp6 (lower case)"},
+	{"127.0.0.1:1:2/tcp5", "protocol \"tcp5\" is unknown, allowed: tcp, tcp4, tcp6, "
+			       "udp, udp4, udp6 (lower case)"},
+	{"127.0.0.1:1:2/sctp", "protocol \"sctp\" is not supported, allowed: tcp, tcp4, "
+			       "tcp6, udp, udp4, udp6"},
+	{"127.0.0.1:1:2/sctp6", "protocol \"sctp6\" is not supported, allowed: tcp, tcp4, "
+				"tcp6, udp, udp4, udp6"},
+	{"127.0.0.1:1:2/tcp/udp", "protocol \"tcp/udp\" is unknown, allowed: tcp, tcp4, "
+				  "tcp6, udp, udp4, udp6 (lower case)"},
+	{"127.0.0.1:1:2/tcp 127.0.0.1:3:4/tcp",
+		"blanks and commas are not allowed, one spec at a time"},
+	{"127.0.0.1:1:2/tcp,127.0.0.1:3:4/tcp",
+		"blanks and commas are not allowed, one spec at a time"},
+	{"127.0.0.1:1:2/tcp\n", "byte 18 is not a printable character"},
+	{"::1:1:2/tcp", "too many ':' (an IPv6 address needs brackets: [::1])"},
+	{"2001:db8::1:1:2/tcp", "too many ':' (an IPv6 address needs brackets: [::1])"},
+	{"1.2.3.4:1:::1:2/tcp", "too many ':' (an IPv6 address needs brackets: [::1])"},
+	{"[::1:1:2/tcp", "address has a '[' that no ']' before the ':' closes"},
+	{"[::1]x:1:2/tcp", "address has a '[' that no ']' before the ':' closes"},
+	{"1.2.3.4:1:[::1:2/tcp", "address has a '[' that no ']' before the ':' closes"},
+	{"[::1]:1:2/tcp4", "parent address \"::1\" is not IPv4, which tcp4 needs"},
+	{"[::1]:1:2/udp4", "parent address \"::1\" is not IPv4, which udp4 needs"},
+	{"127.0.0.1:1:2/tcp6", "parent address \"127.0.0.1\" is not IPv6, which tcp6 needs"},
+	{"127.0.0.1:1:2/udp6", "parent address \"127.0.0.1\" is not IPv6, which udp6 needs"},
+	{"[fe80::1]:1:2/tcp", "parent address \"fe80::1\" is link-local and needs its interface: "
+			      "fe80::1%eth0"},
+	{"[::1%lo]:1:2/tcp", "parent address \"::1%lo\": only a link-local address has a "
+			     "scope, as in fe80::1%eth0"},
+	{"127.0.0.1%lo:1:2/tcp", "parent address \"127.0.0.1%lo\": only a link-local "
+				 "address has a scope, as in fe80::1%eth0"},
+	{"[fe80::1%]:1:2/tcp", "parent address \"fe80::1%\": only a link-local address has "
+			       "a scope, as in fe80::1%eth0"},
+	{"[fe80::1%0123456789abcdef]:1:2/tcp",
+		"parent address \"fe80::1%0123456789abcdef\": only a link-local address "
+		"has a scope, as in fe80::1%eth0"},
+};
+
 Test(portspec, refuses_and_names_the_part)
 {
-	static const struct {
-		const char *text;
-		const char *wrong;
-	} cases[] = {
-		{"", "the spec is empty"},
-		{"bad", "protocol is missing, it must end in /tcp or /udp"},
-		{"8080", "protocol is missing, it must end in /tcp or /udp"},
-		{"8080:80", "protocol is missing, it must end in /tcp or /udp"},
-		{"/tcp", "parent port and child port are missing"},
-		{"80/tcp", "parent port and child port are missing"},
-		{"a:b/tcp", "parent address or a port is missing (all addresses: :8080:80/tcp)"},
-		{"8080:80/tcp",
-			"parent address or a port is missing (all addresses: :8080:80/tcp)"},
-		{"x:1:2/tcp", "parent address \"x\" is not an IP address"},
-		{"localhost:1:2/tcp", "parent address \"localhost\" is not an IP address"},
-		{"1.2.3:1:2/tcp", "parent address \"1.2.3\" is not an IP address"},
-		{"1.2.3.4:1:x:2/tcp", "child address \"x\" is not an IP address"},
-		{"[]:1:2/tcp", "parent address is empty in its brackets"},
-		{":1:[]:2/tcp", "child address is empty in its brackets"},
-		{"1.2.3.4:0:1/tcp", "parent port \"0\" is not a number from 1 to 65535"},
-		{"1.2.3.4:70000:1/tcp", "parent port \"70000\" is not a number from 1 to 65535"},
-		{"1.2.3.4:99999999999:1/tcp",
-			"parent port \"99999999999\" is not a number from 1 to 65535"},
-		{"1.2.3.4:-1:1/tcp", "parent port \"-1\" is not a number from 1 to 65535"},
-		{"1.2.3.4:+1:1/tcp", "parent port \"+1\" is not a number from 1 to 65535"},
-		{"1.2.3.4:0x50:1/tcp", "parent port \"0x50\" is not a number from 1 to 65535"},
-		{"1.2.3.4:1:65536/tcp", "child port \"65536\" is not a number from 1 to 65535"},
-		{"1.2.3.4:1:0/tcp", "child port \"0\" is not a number from 1 to 65535"},
-		{"1.2.3.4::1/tcp", "parent port is missing"},
-		{"1.2.3.4:1:/tcp", "child port is missing"},
-		{"127.0.0.1:1:2/", "protocol \"\" is unknown, allowed: tcp, tcp4, tcp6, udp, udp4, "
-				   "udp6 (lower case)"},
-		{"127.0.0.1:1:2/TCP", "protocol \"TCP\" is unknown, allowed: tcp, tcp4, tcp6, udp, "
-				      "udp4, udp6 (lower case)"},
-		{"127.0.0.1:1:2/tcp5", "protocol \"tcp5\" is unknown, allowed: tcp, tcp4, tcp6, "
-				       "udp, udp4, udp6 (lower case)"},
-		{"127.0.0.1:1:2/sctp", "protocol \"sctp\" is not supported, allowed: tcp, tcp4, "
-				       "tcp6, udp, udp4, udp6"},
-		{"127.0.0.1:1:2/sctp6", "protocol \"sctp6\" is not supported, allowed: tcp, tcp4, "
-					"tcp6, udp, udp4, udp6"},
-		{"127.0.0.1:1:2/tcp/udp", "protocol \"tcp/udp\" is unknown, allowed: tcp, tcp4, "
-					  "tcp6, udp, udp4, udp6 (lower case)"},
-		{"127.0.0.1:1:2/tcp 127.0.0.1:3:4/tcp",
-			"blanks and commas are not allowed, one spec at a time"},
-		{"127.0.0.1:1:2/tcp,127.0.0.1:3:4/tcp",
-			"blanks and commas are not allowed, one spec at a time"},
-		{"127.0.0.1:1:2/tcp\n", "byte 18 is not a printable character"},
-		{"::1:1:2/tcp", "too many ':' (an IPv6 address needs brackets: [::1])"},
-		{"2001:db8::1:1:2/tcp", "too many ':' (an IPv6 address needs brackets: [::1])"},
-		{"1.2.3.4:1:::1:2/tcp", "too many ':' (an IPv6 address needs brackets: [::1])"},
-		{"[::1:1:2/tcp", "address has a '[' that no ']' before the ':' closes"},
-		{"[::1]x:1:2/tcp", "address has a '[' that no ']' before the ':' closes"},
-		{"1.2.3.4:1:[::1:2/tcp", "address has a '[' that no ']' before the ':' closes"},
-		{"[::1]:1:2/tcp4", "parent address \"::1\" is not IPv4, which tcp4 needs"},
-		{"[::1]:1:2/udp4", "parent address \"::1\" is not IPv4, which udp4 needs"},
-		{"127.0.0.1:1:2/tcp6",
-			"parent address \"127.0.0.1\" is not IPv6, which tcp6 needs"},
-		{"127.0.0.1:1:2/udp6",
-			"parent address \"127.0.0.1\" is not IPv6, which udp6 needs"},
-		{"[fe80::1]:1:2/tcp",
-			"parent address \"fe80::1\" is link-local and needs its interface: "
-			"fe80::1%eth0"},
-		{"[::1%lo]:1:2/tcp", "parent address \"::1%lo\": only a link-local address has a "
-				     "scope, as in fe80::1%eth0"},
-		{"127.0.0.1%lo:1:2/tcp", "parent address \"127.0.0.1%lo\": only a link-local "
-					 "address has a scope, as in fe80::1%eth0"},
-		{"[fe80::1%]:1:2/tcp", "parent address \"fe80::1%\": only a link-local address has "
-				       "a scope, as in fe80::1%eth0"},
-		{"[fe80::1%0123456789abcdef]:1:2/tcp",
-			"parent address \"fe80::1%0123456789abcdef\": only a link-local address "
-			"has a scope, as in fe80::1%eth0"},
-	};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const char *text = cases[i].text;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		const char *text = refused[i].text;
 		struct rk_port_spec spec;
 		struct rk_error e = {0};
 		char expected[640];
@@ -145,10 +141,10 @@ Test(portspec, refuses_and_names_the_part)
 		cr_expect_eq(port_spec_parse(&spec, text, strlen(text), &e), -EINVAL, "%s", text);
 		if (text[0] && !strchr(text, '\n')) {
 			snprintf(expected, sizeof(expected), "port spec \"%s\": %s", text,
-				cases[i].wrong);
+				refused[i].wrong);
 			cr_expect_str_eq(e.text, expected);
 		} else {
-			cr_expect(strstr(e.text, cases[i].wrong), "%s", e.text);
+			cr_expect(strstr(e.text, refused[i].wrong), "%s", e.text);
 		}
 		cr_expect_str_eq(e.hint, FORM_HINT);
 		cr_expect_eq(e.code, EINVAL);

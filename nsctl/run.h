@@ -1,0 +1,6 @@
+// run.h: the three jobs of the program nsctl, each from its own arguments to its exit status.
+#pragma once
+
+int run_main(int argc, char **argv);	// nsctl run [OPTIONS] [-- COMMAND ARGS...]
+int enter_main(int argc, char **argv);	// nsctl enter STATE-DIR|PID [-- COMMAND ARGS...]
+int status_main(int argc, char **argv); // nsctl status STATE-DIR [--json]

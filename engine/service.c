@@ -1,0 +1,147 @@
+// service.c: what a running engine serves: data plane, published ports, control API.
+
+#include "engine/service.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "drivers/driver.h"
+#include "engine/api.h"
+#include "engine/plane.h"
+#include "engine/ports.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+// The engine's own listeners need a namespace that is not the host's.
+static bool needs_plane(const struct rk_config *config)
+{
+	const struct rk_net_driver *net = net_driver_find(config->network.driver);
+	const struct rk_port_driver *port = port_driver_find(config->port.driver);
+
+	return (net->flags & NET_OWN_NETNS) && (port->flags & PORT_DATA_PLANE);
+}
+
+int service_set_helper(struct rk_service *service, const struct rk_config *config,
+	struct rk_message *message, struct rk_error *e)
+{
+	int rc = 0;
+
+	if (!service->plane) {
+		msg_close_fds(message);
+		return 0;
+	}
+	if (message->fds_lost)
+		rc = error_set(e, EMFILE, "no descriptors left for the helper's channels");
+	else if (message->fd_count != config->engine.workers)
+		rc = error_set(e, EPROTO, "nsctl sent %u helper channels for %u workers",
+			message->fd_count, config->engine.workers);
+	if (rc < 0) {
+		msg_close_fds(message);
+		return rc;
+	}
+	rc = plane_set_helper(service->plane, message->fds, message->fd_count, e);
+	message->fd_count = 0;
+	return rc;
+}
+
+static int start_plane(
+	struct rk_service *service, const struct rk_config *config, struct rk_error *e)
+{
+	const struct rk_plane_options options = {
+		.workers = config->engine.workers,
+		.io = config->engine.io,
+		.max_flows = config->engine.max_flows,
+		.pool_size = config->engine.pool_size,
+		.udp_idle_timeout_ms = config->engine.udp_idle_timeout_ms,
+		.connect_timeout_ms = config->engine.connect_timeout_ms,
+	};
+	int rc;
+
+	if (!needs_plane(config))
+		return 0;
+	rc = plane_start(&service->plane, &options, e);
+	if (rc < 0)
+		service->plane = NULL;
+	return rc;
+}
+
+static int start_ports(
+	struct rk_service *service, const struct rk_config *config, struct rk_error *e)
+{
+	service->ports = ports_create(service->plane);
+	if (!service->ports)
+		return error_errno(e, ENOMEM, "table of ports");
+	return ports_add_all(
+		service->ports, config->port.publish.items, config->port.publish.count, e);
+}
+
+static int start_api(struct rk_service *service, const struct rk_config *config,
+	const struct rk_state_dir *dir, struct rk_error *e)
+{
+	const struct rk_port_driver *port = port_driver_find(config->port.driver);
+	struct rk_api_info info = {
+		.state_dir = dir->path,
+		.network = &service->network,
+		.no_child_loopback = port->flags & PORT_NO_CHILD_LOOPBACK,
+		.protos = port->protos,
+		.workers = config->engine.workers,
+	};
+	char path[PATH_MAX];
+
+	if (!(port->flags & PORT_HIDDEN))
+		info.port_driver = port->name;
+	if (service->plane)
+		info.io_name = plane_io_name(service->plane);
+	if (config->api.socket[0])
+		return api_start(&service->api, config->api.socket, &info, service->ports, e);
+	if (state_dir_path(dir, "api.sock", path, sizeof(path)) < 0)
+		return error_errno(e, ENAMETOOLONG, "%s/api.sock", dir->path);
+	return api_start(&service->api, path, &info, service->ports, e);
+}
+
+static void log_ready(const struct rk_service *service, const struct rk_config *config)
+{
+	if (!service->plane) {
+		log_info("ready: no port forwarding");
+		return;
+	}
+	log_info("ready: %zu ports published, %u workers, %s", config->port.publish.count,
+		config->engine.workers, plane_io_name(service->plane));
+}
+
+int service_start(struct rk_service *service, const struct rk_config *config,
+	const struct rk_state_dir *dir, struct rk_message *network_message, struct rk_error *e)
+{
+	int rc;
+
+	memset(service, 0, sizeof(*service));
+	service->network = network_message->network;
+	rc = start_plane(service, config, e);
+	if (rc < 0)
+		msg_close_fds(network_message);
+	else
+		rc = service_set_helper(service, config, network_message, e);
+	if (rc == 0)
+		rc = start_ports(service, config, e);
+	if (rc == 0)
+		rc = start_api(service, config, dir, e);
+	if (rc < 0)
+		service_stop(service);
+	else
+		log_ready(service, config);
+	return rc;
+}
+
+int service_helper_lost_fd(const struct rk_service *service)
+{
+	return service->plane ? plane_helper_lost_fd(service->plane) : -1;
+}
+
+void service_stop(struct rk_service *service)
+{
+	api_stop(service->api);
+	if (service->plane)
+		plane_stop(service->plane);
+	ports_destroy(service->ports);
+	memset(service, 0, sizeof(*service));
+}

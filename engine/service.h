@@ -1,0 +1,26 @@
+// service.h: what a running engine serves: data plane, published ports, control API.
+#pragma once
+
+#include "base/error.h"
+#include "base/msg.h"
+#include "base/statedir.h"
+#include "config/config.h"
+
+struct rk_service {
+	struct rk_plane *plane; // NULL: this port driver has none
+	struct rk_ports *ports;
+	struct rk_api *api;
+	struct rk_network_info network;
+};
+
+// Starts everything that the configuration asks for; `network_message` is nsctl's MSG_NETWORK, its
+// descriptors are taken over. On failure what was started is stopped again. 0 or -code with *e.
+int service_start(struct rk_service *service, const struct rk_config *config,
+	const struct rk_state_dir *dir, struct rk_message *network_message, struct rk_error *e);
+// New pool channels after a helper restart; takes the descriptors over.
+int service_set_helper(struct rk_service *service, const struct rk_config *config,
+	struct rk_message *message, struct rk_error *e);
+// Readable when the helper is gone, -1 when there is nothing to watch.
+int service_helper_lost_fd(const struct rk_service *service);
+// In order: no more requests, no more traffic. Safe when nothing was started.
+void service_stop(struct rk_service *service);

@@ -4,8 +4,10 @@
 # As anybody else: that user is the caller, who must have a sub-id range.
 #
 #   user_create            sets TEST_USER, TEST_UID, TEST_GID
-#   user_command DIR       sets AS_USER, the words to put before a command so that it runs as that
-#                          user with a clean environment and HOME=DIR
+#   user_command HOME BIN [NAME=VALUE...]
+#                          sets AS_USER, the words to put before a command so that it runs as that
+#                          user, with a clean environment and BIN first on PATH; and CLEAN, the
+#                          same without the change of user
 #   user_remove            ends what still runs as the throw-away user, then removes it
 
 # What the throw-away user is called in /etc/passwd, so that left-overs of a killed run are found.
@@ -46,12 +48,14 @@ user_create() {
 }
 
 user_command() {
-	local home=$1 path=${2:-}
-	AS_USER=(env -i "HOME=$home" "USER=$TEST_USER" "LOGNAME=$TEST_USER" SHELL=/bin/sh LC_ALL=C.UTF-8
-		"TMPDIR=$home" "PATH=${path:+$path:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+	local home=$1 path=$2
+	shift 2
+	CLEAN=(env -i "HOME=$home" "USER=$TEST_USER" "LOGNAME=$TEST_USER" SHELL=/bin/sh LC_ALL=C.UTF-8
+		"TMPDIR=$home" "PATH=$path:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" "$@")
+	AS_USER=("${CLEAN[@]}")
 	if [ "$(id -u)" -eq 0 ]; then
 		AS_USER=(setpriv "--reuid=$TEST_UID" "--regid=$TEST_GID" --init-groups --inh-caps=-all
-			"${AS_USER[@]}")
+			"${CLEAN[@]}")
 	fi
 }
 

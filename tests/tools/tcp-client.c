@@ -112,10 +112,12 @@ static void run_reset(int fd, uint64_t bytes)
 static void run_observe(int fd, uint64_t bytes)
 {
 	struct tool_digest digest;
+	bool eof;
 
 	if (bytes > 0)
 		send_pattern(fd, bytes);
-	print_end(tool_read_to_end(fd, &digest), digest.bytes);
+	eof = tool_read_to_end(fd, &digest);
+	print_end(eof, digest.bytes);
 }
 
 static void run_fill(int fd, uint64_t bytes)

@@ -95,23 +95,24 @@ static const char *run_with_fds(const char *script, struct rk_spawn *spawn)
 
 Test(spawn, places_descriptors_where_copies_would_land)
 {
-	struct rk_spawn spawn = {0};
+	struct rk_spawn spawn = {.fd_count = 10};
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int zero_fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
 	char script[512] = "";
 
-	// The lowest free numbers are those that dup() would hand out on the way.
+	// The lowest free numbers are those that dup() would hand out on the way; taken downwards,
+	// so that a copy that was put there would be overwritten before its turn.
 	for (int i = 0; i < 10; i++) {
 		size_t used = strlen(script);
 
-		spawn.fds[i].from = null_fd;
-		spawn.fds[i].to = null_fd + 1 + i;
-		snprintf(script + used, sizeof(script) - used,
-			"readlink /proc/$$/fd/%d || echo %d; ", null_fd + 1 + i, i);
+		spawn.fds[i].from = i % 2 ? zero_fd : null_fd;
+		spawn.fds[i].to = zero_fd + 10 - i;
+		snprintf(script + used, sizeof(script) - used, "readlink /proc/$$/fd/%d; ",
+			spawn.fds[i].to);
 	}
-	spawn.fd_count = 10;
-	run_with_fds(script, &spawn);
-	for (int i = 0; i < 10; i++)
-		cr_assert_eq(strncmp(output + 10 * i, "/dev/null\n", 10), 0, "%s", output);
+	cr_assert_str_eq(run_with_fds(script, &spawn),
+		"/dev/null\n/dev/zero\n/dev/null\n/dev/zero\n/dev/null\n"
+		"/dev/zero\n/dev/null\n/dev/zero\n/dev/null\n/dev/zero\n");
 }
 
 Test(spawn, places_descriptors_that_overlap)

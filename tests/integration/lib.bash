@@ -1,0 +1,300 @@
+# lib.bash: what the integration tests share; `load lib` at the top of each file.
+#
+# A file has one directory (FILE_DIR) for all its tests and each test one of its own (DIR). Programs
+# run as the unprivileged user through "${AS_USER[@]}". Whatever a file starts carries
+# RK_TEST_ID=... in its environment, so that left-overs are found wherever they run.
+
+. "$RK_TOP/tests/user.bash"
+
+# --- files and users -------------------------------------------------------------------------
+
+# Call first in setup_file.
+file_start() {
+	bats_require_minimum_version 1.5.0
+	FILE_DIR=$(mktemp -d "$RK_TMP/$(basename "$BATS_TEST_FILENAME" .bats).XXXXXX")
+	chown "$TEST_UID:$TEST_GID" "$FILE_DIR"
+	export FILE_DIR RK_TEST_ID=${FILE_DIR##*/}
+	user_environment "$RK_TEST_ID"
+}
+
+# Call last in teardown_file: ends every process that this file started.
+file_end() {
+	kill_marked "$RK_TEST_ID"
+	rm -rf "$FILE_DIR"
+}
+
+# Call first in setup.
+test_start() {
+	DIR=$FILE_DIR/test$BATS_TEST_NUMBER
+	mkdir -p "$DIR"
+	chown "$TEST_UID:$TEST_GID" "$DIR"
+	user_environment "${RK_TEST_ID}-test$BATS_TEST_NUMBER"
+}
+
+# Call in teardown: ends every process that this test started.
+test_end() {
+	kill_marked "${RK_TEST_ID}-test$BATS_TEST_NUMBER"
+	rm -rf "$DIR"
+}
+
+# AS_USER with the mark $1 in the environment of whatever it starts.
+user_environment() {
+	# For sanitizer builds: a report makes the program fail.
+	user_command "$RK_TMP/home" "$RK_BIN" "RK_TEST_ID=$1" \
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+}
+
+# No command of a test may run for longer than this, so that a hang fails the test that caused it.
+LIMIT_S=40
+
+as_user() {
+	timeout -k 1 "$LIMIT_S" "${AS_USER[@]}" "$@"
+}
+
+# Process ids with mark $1, or with that of a test in file $1 (zombies have no environment).
+marked() {
+	grep -lzE "^RK_TEST_ID=$1(-test[0-9]+)?\$" /proc/[0-9]*/environ 2>/dev/null | cut -d / -f 3 || true
+}
+
+kill_marked() {
+	local pids try
+	for try in 1 2 3 4 5 6 7 8 9 10; do
+		pids=$(marked "$1")
+		[ -n "$pids" ] || return 0
+		# shellcheck disable=SC2086 # a list of numbers
+		kill -KILL $pids 2>/dev/null || true
+		sleep 0.1
+	done
+	echo "processes of $1 cannot be ended: $pids" >&2
+	return 1
+}
+
+# Fails, and says who, when a process with mark $1 is still there after $2 seconds.
+assert_none_left() {
+	local pids pid
+	wait_until "${2:-5}" none_marked "$1" && return 0
+	pids=$(marked "$1")
+	for pid in $pids; do
+		echo "left behind: $pid $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)" >&2
+	done
+	return 1
+}
+
+none_marked() {
+	[ -z "$(marked "$1")" ]
+}
+
+# --- waiting and checking --------------------------------------------------------------------
+
+# wait_until SECONDS COMMAND...: repeats it until it succeeds.
+wait_until() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.05
+	done
+}
+
+# Fails with both texts when $1 does not match the extended regular expression $2.
+assert_match() {
+	[[ $1 =~ $2 ]] && return 0
+	printf 'expected to match: %s\nis: %s\n' "$2" "$1" >&2
+	return 1
+}
+
+refute_match() {
+	[[ ! $1 =~ $2 ]] && return 0
+	printf 'expected not to match: %s\nis: %s\n' "$2" "$1" >&2
+	return 1
+}
+
+assert_equal() {
+	[ "$1" = "$2" ] && return 0
+	printf 'expected: %s\nis: %s\n' "$2" "$1" >&2
+	return 1
+}
+
+# json EXPRESSION: evaluates a Python expression over the JSON document `d` on standard input.
+json() {
+	python3 -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
+}
+
+# A TCP and UDP port of the host that nobody uses, below the range of ephemeral ports.
+free_port() {
+	local port
+	while true; do
+		port=$((10000 + (RANDOM * 32768 + RANDOM) % 20000))
+		[ -n "$(ss -Htuan "sport = :$port")" ] || break
+	done
+	echo "$port"
+}
+
+is_listening() { # PROTO(t|u) PORT
+	[ -n "$(ss -Hln"$1" "sport = :$2")" ]
+}
+
+# --- the engine ------------------------------------------------------------------------------
+
+# write_config FILE PORT-SPEC...: a configuration with slirp4netns and these ports; standard input
+# is appended to it.
+write_config() {
+	local file=$1 spec
+	shift
+	{
+		printf '[engine]\nstate-dir = %s\n' "${file%.ini}.state"
+		printf '[network]\ndriver = slirp4netns\nipv6 = true\n'
+		printf 'disable-host-loopback = false\n'
+		printf '[port]\ndriver = builtin\n'
+		for spec in "$@"; do
+			printf 'publish = %s\n' "$spec"
+		done
+		[ -t 0 ] || cat
+	} >"$file"
+	chown "$TEST_UID:$TEST_GID" "$file"
+}
+
+# engine_start CONFIG [WORD...]: starts it with a command that waits; sets ENGINE_PID, STATE and
+# ENGINE_LOG; returns when the command runs. The words come before rk-engine (prlimit...).
+engine_start() {
+	local config=$1
+	shift
+	STATE=${config%.ini}.state
+	ENGINE_LOG=${config%.ini}.log
+	"${AS_USER[@]}" "$@" "$RK_BIN/rk-engine" -c "$config" -- sleep infinity \
+		</dev/null >"$ENGINE_LOG" 2>&1 3>&- &
+	ENGINE_PID=$!
+	export STATE ENGINE_LOG ENGINE_PID
+	if ! wait_until 20 engine_ready; then
+		cat "$ENGINE_LOG" >&2
+		return 1
+	fi
+}
+
+# Ready, or gone.
+engine_ready() {
+	if ! kill -0 "$ENGINE_PID" 2>/dev/null; then
+		echo "rk-engine ended before it was ready" >&2
+		cat "$ENGINE_LOG" >&2
+		return 1
+	fi
+	[ -s "$STATE/child_pid" ] && [ -S "$STATE/api.sock" ]
+}
+
+# Ends the engine as a user would, and leaves its exit status in ENGINE_STATUS.
+engine_stop() {
+	kill -TERM "$ENGINE_PID" 2>/dev/null || true
+	engine_wait "${1:-15}"
+}
+
+engine_wait() {
+	ENGINE_STATUS=0
+	if ! wait_until "${1:-15}" engine_gone; then
+		echo "rk-engine did not end" >&2
+		cat "$ENGINE_LOG" >&2
+		return 1
+	fi
+	# When it was started in setup_file, this shell is not its parent and has no status.
+	wait "$ENGINE_PID" 2>/dev/null || ENGINE_STATUS=$?
+	refute_match "$(cat "$ENGINE_LOG")" 'Sanitizer|runtime error:'
+}
+
+engine_gone() {
+	local state
+	state=$(awk '$1 == "State:" { print $2 }' "/proc/$ENGINE_PID/status" 2>/dev/null) || return 0
+	[ -z "$state" ] || [ "$state" = Z ]
+}
+
+# in_ns COMMAND...: runs it as root of the namespaces.
+in_ns() {
+	as_user nsenter --preserve-credentials -t "$(cat "$STATE/child_pid")" -U -m -n -- "$@"
+}
+
+# server_start NAME COMMAND...: a server in the namespaces that prints "ready"; its output is in
+# FILE_DIR/NAME.out. host_server_start: the same outside.
+server_start() {
+	local name=$1
+	shift
+	# Not through in_ns: the process that is started here must be the server itself.
+	"${AS_USER[@]}" nsenter --preserve-credentials -t "$(cat "$STATE/child_pid")" -U -m -n -- "$@" \
+		</dev/null >"$FILE_DIR/$name.out" 2>&1 3>&- &
+	server_wait "$name"
+}
+
+host_server_start() {
+	local name=$1
+	shift
+	"${AS_USER[@]}" "$@" </dev/null >"$FILE_DIR/$name.out" 2>&1 3>&- &
+	server_wait "$name"
+}
+
+server_wait() {
+	wait_until 10 grep -q ready "$FILE_DIR/$1.out" && return 0
+	cat "$FILE_DIR/$1.out" >&2
+	return 1
+}
+
+# The output of a server since the last call of server_mark.
+server_mark() {
+	SERVER_LINES=$(wc -l <"$FILE_DIR/$1.out")
+}
+
+server_output() {
+	tail -n "+$((SERVER_LINES + 1))" "$FILE_DIR/$1.out"
+}
+
+server_said() { # NAME REGEX
+	server_output "$1" | grep -qE "$2"
+}
+
+tool() {
+	local name=$1
+	shift
+	timeout -k 1 "$LIMIT_S" "$RK_TOOLS/$name" "$@"
+}
+
+# --- the control API -------------------------------------------------------------------------
+
+# api METHOD PATH [BODY]: prints the body, then the status on a line of its own.
+api() {
+	local body=()
+	[ $# -lt 3 ] || body=(-H 'Content-Type: application/json' --data-binary "$3")
+	as_user curl -sS --max-time 10 --unix-socket "$STATE/api.sock" -X "$1" "${body[@]}" \
+		-w '\n%{http_code}\n' "http://rk$2"
+}
+
+api_body() {
+	as_user curl -sS --max-time 10 --unix-socket "$STATE/api.sock" "http://rk$1"
+}
+
+ctl() {
+	as_user "$RK_BIN/rootlessctl" --socket "$STATE/api.sock" "$@"
+}
+
+# Debian's rootlessctl, from package rootlesskit.
+go_ctl() {
+	as_user /usr/bin/rootlessctl --socket "$STATE/api.sock" "$@"
+}
+
+# --- figures of a process --------------------------------------------------------------------
+
+# Resident memory in KiB; the number of open descriptors.
+rss_kib() {
+	awk '$1 == "VmRSS:" { print $2 }' "/proc/$1/status"
+}
+
+fd_count() {
+	local fds=(/proc/"$1"/fd/*)
+	echo ${#fds[@]}
+}
+
+# The first descendant of process $1 whose command name is $2.
+descendant() {
+	local pid found children
+	read -r -d '' -a children < <(cat /proc/"$1"/task/*/children 2>/dev/null) || true
+	for pid in "${children[@]}"; do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "$2" ] || { echo "$pid"; return; }
+		found=$(descendant "$pid" "$2")
+		[ -z "$found" ] || { echo "$found"; return; }
+	done
+}

@@ -1,0 +1,201 @@
+# lifecycle.bats: start, exit codes, signals, and what is left when a process dies.
+
+load lib
+
+setup_file() {
+	file_start
+}
+
+teardown_file() {
+	file_end
+}
+
+setup() {
+	test_start
+	PORT=$(free_port)
+	write_config "$DIR/life.ini" "127.0.0.1:$PORT:7001/tcp" </dev/null
+	STATE=$DIR/life.state
+	MARK=$RK_TEST_ID-test$BATS_TEST_NUMBER
+}
+
+teardown() {
+	test_end
+}
+
+engine() {
+	as_user "$RK_BIN/rk-engine" -c "$DIR/life.ini" "$@"
+}
+
+# Nothing runs, nothing listens, nothing is mounted, the state directory is gone.
+assert_clean() {
+	assert_none_left "$MARK"
+	run ! is_listening t "$PORT"
+	[ ! -e "$STATE" ]
+	run ! grep -F "$DIR" /proc/self/mountinfo
+}
+
+@test "lifecycle: the command's exit status becomes ours" {
+	local code
+	for code in 0 1 42 255; do
+		run engine -- sh -c "exit $code"
+		assert_equal "$status" "$code"
+	done
+	assert_clean
+}
+
+@test "lifecycle: a command killed by a signal ends us with a failure that names it" {
+	run engine -- sh -c 'kill -USR1 $$'
+	[ "$status" -ne 0 ]
+	assert_match "$output" '[Ss]ignal'
+	assert_clean
+}
+
+@test "lifecycle: standard input, output and error are the command's own" {
+	head -c 3000000 /dev/urandom >"$DIR/in"
+	engine -- sh -c 'cat; echo problem >&2' <"$DIR/in" >"$DIR/out" 2>"$DIR/err"
+	cmp "$DIR/in" "$DIR/out"
+	grep -q '^problem$' "$DIR/err"
+}
+
+@test "lifecycle: arguments and environment reach the command unchanged" {
+	run engine -- sh -c 'printf "<%s>" "$@" "$HOME"' sh 'a b' '' '*' -c --x=y
+	assert_match "$output" "<a b><><\*><-c><--x=y><$RK_TMP/home>"
+}
+
+@test "lifecycle: the command finds ROOTLESSKIT_STATE_DIR and our effective ids" {
+	run engine -- sh -c 'echo "$ROOTLESSKIT_STATE_DIR $ROOTLESSKIT_PARENT_EUID $ROOTLESSKIT_PARENT_EGID"'
+	assert_match "$output" "$STATE $TEST_UID $TEST_GID"
+}
+
+@test "lifecycle: no descriptor of ours leaks into the command" {
+	run engine -- sh -c 'ls /proc/self/fd | tr "\n" " "'
+	# 0, 1, 2 and the one that ls itself opens.
+	assert_match "${lines[-1]}" '^0 1 2 3 ?$'
+}
+
+@test "lifecycle: without -- the command of the configuration runs" {
+	printf '[process]\ncommand = echo from-config; exit 7\n' >>"$DIR/life.ini"
+	run engine
+	assert_equal "$status" 7
+	assert_match "$output" 'from-config'
+}
+
+@test "lifecycle: a command that does not exist is one clear line" {
+	run engine -- /no/such/program
+	[ "$status" -ne 0 ]
+	assert_match "$output" '/no/such/program'
+	assert_clean
+}
+
+@test "lifecycle: SIGTERM stops everything" {
+	engine_start "$DIR/life.ini"
+	is_listening t "$PORT"
+	engine_stop
+	assert_clean
+}
+
+@test "lifecycle: SIGINT stops everything" {
+	# A background process of a script starts with SIGINT ignored: env gives the default back.
+	engine_start "$DIR/life.ini" env --default-signal=INT
+	kill -INT "$ENGINE_PID"
+	engine_wait
+	assert_clean
+}
+
+@test "lifecycle: signals are passed to the command" {
+	"${AS_USER[@]}" "$RK_BIN/rk-engine" -c "$DIR/life.ini" -- \
+		sh -c 'trap "echo got-usr1; exit 9" USR1; echo waiting; while :; do sleep 0.1; done' \
+		</dev/null >"$DIR/out" 2>&1 3>&- &
+	ENGINE_PID=$! ENGINE_LOG=$DIR/out
+	wait_until 20 grep -q waiting "$DIR/out"
+	kill -USR1 "$ENGINE_PID"
+	wait_until 10 grep -q got-usr1 "$DIR/out"
+	engine_wait
+	assert_equal "$ENGINE_STATUS" 9
+	assert_clean
+}
+
+@test "lifecycle: a command that ignores SIGTERM is killed after the stop timeout" {
+	printf '[process]\nstop-timeout = 1s\n' >>"$DIR/life.ini"
+	"${AS_USER[@]}" "$RK_BIN/rk-engine" -c "$DIR/life.ini" -- \
+		sh -c 'trap "" TERM; echo waiting; while :; do sleep 0.1; done' \
+		</dev/null >"$DIR/out" 2>&1 3>&- &
+	ENGINE_PID=$! ENGINE_LOG=$DIR/out
+	wait_until 20 grep -q waiting "$DIR/out"
+	engine_stop 8
+	assert_clean
+}
+
+@test "lifecycle: SIGKILL of the engine leaves nothing, and the directory works again at once" {
+	local round
+	for round in 1 2; do
+		engine_start "$DIR/life.ini"
+		is_listening t "$PORT"
+		kill -KILL "$ENGINE_PID"
+		engine_wait
+		assert_none_left "$MARK" 5
+		run ! is_listening t "$PORT"
+	done
+	engine_start "$DIR/life.ini"
+	server_start again "$RK_TOOLS/tcp-server" echo 127.0.0.1 7001
+	assert_match "$(tool tcp-many 127.0.0.1 "$PORT" 2 2)" '^ok 2 '
+	engine_stop
+	kill_marked "$MARK"
+	assert_clean
+}
+
+@test "lifecycle: SIGKILL of nsctl ends everything with a message" {
+	engine_start "$DIR/life.ini"
+	kill -KILL "$(descendant "$ENGINE_PID" nsctl)"
+	engine_wait
+	[ "$ENGINE_STATUS" -ne 0 ]
+	assert_match "$(cat "$ENGINE_LOG")" 'nsctl'
+	assert_clean
+}
+
+@test "lifecycle: SIGKILL of slirp4netns is one clear line" {
+	engine_start "$DIR/life.ini"
+	kill -KILL "$(descendant "$ENGINE_PID" slirp4netns)"
+	wait_until 5 grep -q slirp4netns "$ENGINE_LOG"
+	assert_match "$(cat "$ENGINE_LOG")" 'slirp4netns.*(signal 9|[Kk]illed)'
+	engine_stop
+	assert_clean
+}
+
+@test "lifecycle: two engines on one state directory: the second one says who holds it" {
+	engine_start "$DIR/life.ini"
+	run engine -o "port.publish=127.0.0.1:$(free_port):7002/tcp" -- true
+	assert_equal "$status" 1
+	assert_match "$output" "$STATE"
+	assert_match "$output" "$ENGINE_PID|in use|already"
+	# The first one is unharmed.
+	[ -S "$STATE/api.sock" ]
+	ctl info >/dev/null
+	engine_stop
+	assert_clean
+}
+
+@test "lifecycle: without a state directory a fresh one is made and removed" {
+	sed -i '/^state-dir/d' "$DIR/life.ini"
+	run engine -- sh -c 'echo "dir $ROOTLESSKIT_STATE_DIR"; test -S "$ROOTLESSKIT_STATE_DIR/api.sock"'
+	assert_equal "$status" 0
+	assert_match "$output" 'dir /'
+	[ ! -e "${lines[0]#dir }" ]
+}
+
+@test "lifecycle: with --pidns the command is in a PID namespace of its own, and dies with us" {
+	printf '[process]\npidns = true\n' >>"$DIR/life.ini"
+	run engine -- sh -c 'ls -d /proc/[0-9]* | wc -l'
+	[ "${lines[-1]}" -lt 8 ]
+	engine_start "$DIR/life.ini"
+	kill -KILL "$ENGINE_PID"
+	engine_wait
+	assert_none_left "$MARK" 5
+}
+
+@test "lifecycle: orphans of the command are reaped or ended with it" {
+	printf '[process]\npidns = true\n' >>"$DIR/life.ini"
+	run engine -- sh -c '(setsid sleep 300 &) ; exit 3'
+	assert_equal "$status" 3
+	assert_clean
+}

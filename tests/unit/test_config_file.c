@@ -69,6 +69,8 @@ Test(config_file, errors_name_line_section_and_key)
 		"t.ini:2: [network] MTU: unknown key, allowed: driver, mtu, cidr, ifname, "
 		"disable-host-loopback, ipv6");
 	expect_refused("\n[netwrok]\n", "t.ini:2: [netwrok]: unknown section, allowed: " SECTIONS);
+	expect_refused("\xef\xbb\xbf[netwrok]\n",
+		"t.ini:1: [netwrok]: unknown section, allowed: " SECTIONS);
 	expect_refused("[]\n", "t.ini:1: []: unknown section, allowed: " SECTIONS);
 	expect_refused("[a\x1b]\n", "t.ini:1: [a?]: unknown section, allowed: " SECTIONS);
 	expect_refused("workers = 1\n", "t.ini:1: [] workers: a key before the first [section]");

@@ -3,6 +3,7 @@
 #   make bench           every peer, every workload: bench/results/, docs/benchmarks.md, the chart
 #   make bench-quick     the headline workloads only
 #   make bench-check     the quick set against bench/thresholds.ini; fails naming the row that fell
+#   make bench-selftest  tests of the harness itself, a few seconds
 #   make bench-network   namespace to host through slirp4netns, MTU 1500 and 65520
 
 BENCH_TOOL_SRC := $(wildcard bench/tools/*.c)
@@ -14,7 +15,7 @@ $(BUILD)/bench/%: bench/tools/%.c
 	@mkdir -p $(@D)
 	$(CC) $(RK_CFLAGS) $(RK_LDFLAGS) $(LDFLAGS) -o $@ $<
 
-.PHONY: bench-tools bench bench-quick bench-check bench-network
+.PHONY: bench-tools bench bench-quick bench-check bench-network bench-selftest
 bench-tools: $(BENCH_TOOLS)
 
 bench: $(BENCH_NEEDS)
@@ -28,3 +29,6 @@ bench-check: $(BENCH_NEEDS)
 
 bench-network: $(BENCH_NEEDS)
 	$(BENCH) --install --set network --save --document
+
+bench-selftest:
+	bench/selftest.py

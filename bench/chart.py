@@ -4,13 +4,14 @@ import os
 import tempfile
 
 PANELS = ("tcp1", "tcp8", "tcp1r", "http1", "http32", "conn", "udp", "udp1400")
+CACHE = tempfile.TemporaryDirectory(prefix="rk-bench-chart-")  # removed at exit
 ENGINE_COLOUR, PEER_COLOUR, LIMIT_COLOUR = "#1b7f5c", "#8fa3ad", "#d9d9d9"
 COLUMNS = 2
 
 
 def load_pyplot():
     """matplotlib without a display and without a cache in the home folder; None without it."""
-    os.environ.setdefault("MPLCONFIGDIR", tempfile.mkdtemp(prefix="rk-bench-chart-"))
+    os.environ["MPLCONFIGDIR"] = CACHE.name
     try:
         import matplotlib
     except ImportError:
@@ -29,12 +30,15 @@ def colour(peer):
     return ENGINE_COLOUR if peer.name.startswith("rk-engine") else PEER_COLOUR
 
 
+def value_text(value):
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
 def draw_panel(axes, workload, bars):
     names = [peer.name for peer, _ in bars]
     values = [value for _, value in bars]
     drawn = axes.barh(names, values, color=[colour(peer) for peer, _ in bars])
-    axes.bar_label(drawn, labels=[f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
-                                  for value in values], padding=3)
+    axes.bar_label(drawn, labels=[value_text(value) for value in values], padding=3)
     axes.invert_yaxis()
     axes.margins(x=0.15)
     axes.set_title(f"{workload.title}, {workload.unit}", loc="left")

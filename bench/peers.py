@@ -22,8 +22,8 @@ class Peer:
 
     name = ""
     title = ""  # row label of the tables
-    network = "host namespace"
     notes = ""
+    documented = "-"  # Gbit/s of one TCP stream noted in docs/benchmarks.md, before this run
     programs = ()
     udp = True
     source_ip = "not measured"
@@ -93,6 +93,7 @@ class Direct(Peer):
 
     name = "direct"
     title = "none (direct loopback)"
+    documented = "23-30"
     notes = "the limit: client and server in one namespace"
 
     def launch(self, session):
@@ -157,8 +158,10 @@ class RootlessKit(Peer):
         self.binary = binary
         self.programs = (binary, "slirp4netns", "newuidmap")
         self.title = f"RootlessKit {driver}"
+        self.documented = {"builtin": "10.1", "slirp4netns": "6.3"}.get(driver, "-")
         if binary != "rootlesskit":
             self.title += f" ({name})"
+            self.documented = "-"
 
     def launch(self, session):
         command = [self.binary, f"--state-dir={self.folder}/state", f"--net={self.network}"]
@@ -173,6 +176,7 @@ class Pasta(Peer):
 
     name = "pasta"
     title = "pasta (implicit)"
+    documented = "14.5 (2026-10)"
     network = "pasta"
     descriptors_per_flow = 6  # two sockets and a pipe for splice each way
     programs = ("pasta",)
@@ -182,7 +186,8 @@ class Pasta(Peer):
         command = ["pasta", "--foreground", "--quiet", "--config-net", "--ns-ifname=tap0"]
         command += ["--address=10.0.2.100", "--netmask=24", "--gateway=10.0.2.2", "--ipv4-only"]
         command += [f"--mtu={self.mtu}", f"--tcp-ports=127.0.0.1/{bulk}"]
-        command += [f"--tcp-ports={ip}/{http}" for ip in session.listen_addresses()]
+        # One port cannot be given for two addresses, only for one or for all of them.
+        command += [f"--tcp-ports={http}" if session.outside else f"--tcp-ports=127.0.0.1/{http}"]
         command += [f"--udp-ports=127.0.0.1/{bulk}", "-T", "none", "-U", "none"]
         command += [] if self.host_loopback else ["--no-map-gw"]
         self.run(session, command + ["--", self.serve_command()])
@@ -207,7 +212,8 @@ class HostForwarder(Peer):
 class HAProxy(HostForwarder):
     name = "haproxy"
     title = "HAProxy (TCP mode, splice)"
-    notes = "its default of one thread per core"
+    documented = "11.5-12.2 (one thread)"
+    notes = "inside the host namespace; one thread per core (its default)"
     programs = ("haproxy",)
 
     HEAD = """\
@@ -235,7 +241,8 @@ defaults
 class Socat(HostForwarder):
     name = "socat"
     title = "socat"
-    notes = "one process per connection"
+    documented = "7.1"
+    notes = "inside the host namespace; one process per connection"
     programs = ("socat",)
     idle_flows = 1000  # one process each: ten thousand would measure the machine's memory
 

@@ -81,19 +81,18 @@ def cell(row, metric="value"):
 
 
 def port_driver_table(results):
-    """The documented layout: port driver, throughput, source IP, notes."""
+    """The layout of RootlessKit's documents, with the figures noted earlier beside ours."""
     lines = []
     for peer in results.peers:
         reason = results.session.missing.get(peer.name)
         if reason:
-            lines.append([peer.title, "missing", "-", reason.replace("|", "/")])
+            lines.append([peer.title, "missing", peer.documented, "-", reason.replace("|", "/")])
             continue
-        row = results.row("tcp1", peer)
-        throughput = cell(row)
+        throughput = cell(results.row("tcp1", peer))
         if throughput not in ("-", "failed"):
             throughput += " Gbit/s"
-        lines.append([peer.title, throughput, peer.source_ip, f"{peer.notes or '-'}"])
-    return table(["port driver", "throughput", "source IP", "notes"], lines)
+        lines.append([peer.title, throughput, peer.documented, peer.source_ip, peer.notes or "-"])
+    return table(["port driver", "throughput", "documented", "source IP", "notes"], lines)
 
 
 def running_peers(results):

@@ -108,7 +108,10 @@ def judge_all(targets, rows):
     return [judge(target, rows) for target in targets]
 
 
-def planned(target, workloads, peers):
-    """Whether the chosen workloads and peers were meant to measure this target."""
+def planned(target, plan):
+    """Whether a plan of (workload, peers) was meant to measure this target."""
     wanted = {target.peer} | ({target.against} if target.against else set())
-    return target.workload in workloads and wanted <= set(peers)
+    return any(
+        workload.name == target.workload and wanted <= {peer.name for peer in peers}
+        for workload, peers in plan
+    )

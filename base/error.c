@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int error_fill(struct rk_error *e, int code, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static int error_fill(
+	struct rk_error *e, int code, const char *format, va_list args)
 {
 	if (!e)
 		return -code;

@@ -8,7 +8,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -74,29 +73,6 @@ const char *cidr_host(const struct rk_cidr *cidr, uint32_t host, char text[INET_
 	struct in_addr address = {htonl(cidr->network + host)};
 
 	return inet_ntop(AF_INET, &address, text, INET_ADDRSTRLEN);
-}
-
-int driver_check_mtu(
-	const struct rk_config *config, const char *driver, uint32_t mtu_max, struct rk_error *e)
-{
-	if (config->network.mtu <= mtu_max)
-		return 0;
-	return error_set(e, EINVAL, "[network] mtu: %u is more than %s can do; allowed: 0 to %u",
-		config->network.mtu, driver, mtu_max);
-}
-
-int driver_check_ifname(const struct rk_config *config, struct rk_error *e)
-{
-	const char *name = config->network.ifname;
-
-	if (strlen(name) < IFNAMSIZ && !strpbrk(name, "/: \t\n") && strcmp(name, ".") != 0 &&
-		strcmp(name, "..") != 0 && strcmp(name, "lo") != 0)
-		return 0;
-	return error_set(e, EINVAL,
-		"[network] ifname: \"%s\" is no interface name; allowed: up to 15 characters "
-		"without "
-		"\"/\", \":\" or space, not lo",
-		name);
 }
 
 int driver_check_tun(struct rk_error *e)

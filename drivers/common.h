@@ -1,8 +1,7 @@
-// common.h: what several drivers need: address blocks and checks of [network] settings.
+// common.h: what several drivers need: address blocks and the tap device.
 #pragma once
 
 #include "base/error.h"
-#include "config/config.h"
 
 #include <netinet/in.h>
 #include <stdint.h>
@@ -19,9 +18,5 @@ int cidr_parse(struct rk_cidr *cidr, const char *text, unsigned prefix_max, stru
 // The text of address number `host` of the block (0 = the network). Returns `text`.
 const char *cidr_host(const struct rk_cidr *cidr, uint32_t host, char text[INET_ADDRSTRLEN]);
 
-// [network] mtu and ifname as a driver with its own interface takes them.
-int driver_check_mtu(
-	const struct rk_config *config, const char *driver, uint32_t mtu_max, struct rk_error *e);
-int driver_check_ifname(const struct rk_config *config, struct rk_error *e);
 // A tap can be made here: /dev/net/tun is there and may be opened.
 int driver_check_tun(struct rk_error *e);

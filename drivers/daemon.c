@@ -33,10 +33,9 @@ static void log_free(struct rk_net *net)
 	net->log = NULL;
 }
 
-static int hint_package(const char *package, struct rk_error *e)
+static int hint_package(const char *driver, const char *package, struct rk_error *e)
 {
-	return error_hint(
-		e, "apt-get install %s, or give its path as the driver's binary", package);
+	return error_hint(e, "apt install %s, or set its path in [%s] binary", package, driver);
 }
 
 // Makes the log; returns the daemon's end of its pipe (not blocking, unlike ours) or -errno.
@@ -84,7 +83,7 @@ int daemon_start(
 	if (rc == 0)
 		return 0;
 	log_free(net);
-	return rc == -ENOENT ? hint_package(package, e) : rc;
+	return rc == -ENOENT ? hint_package(net->driver->name, package, e) : rc;
 }
 
 // The end of what the daemon printed, on one line: lines joined by "; ", nothing unprintable.
@@ -188,15 +187,15 @@ void daemon_stop(struct rk_net *net, int signal, int grace_ms)
 	log_free(net);
 }
 
-int daemon_probe(const char *program, const char *option, const char *package, char *output,
-	size_t size, struct rk_error *e)
+int daemon_probe(const char *driver, const char *program, const char *option, const char *package,
+	char *output, size_t size, struct rk_error *e)
 {
 	const char *argv[] = {program, option, NULL};
 	char how[64];
 	int status = spawn_run(argv, output, size, PROBE_TIMEOUT_MS, e);
 
 	if (status == -ENOENT)
-		return hint_package(package, e);
+		return hint_package(driver, package, e);
 	if (status <= 0)
 		return status;
 	return error_set(e, EIO, "%s %s: %s", program, option,

@@ -5,7 +5,7 @@
 
 // Starts spawn->argv as net->daemon, with /dev/null as 0 and 1 and its stderr kept for error texts;
 // spawn->fds holds what it needs beyond these. It is killed when the calling thread ends.
-// ENOENT gets `package` as the hint. 0 or -code.
+// ENOENT gets `package` and the driver's section as the hint. 0 or -code.
 int daemon_start(
 	struct rk_net *net, struct rk_spawn *spawn, const char *package, struct rk_error *e);
 
@@ -17,6 +17,6 @@ int daemon_await_ready(struct rk_net *net, int ready_fd, int timeout_ms, struct 
 void daemon_stop(struct rk_net *net, int signal, int grace_ms);
 
 // Runs `PROGRAM OPTION` (--version, --help) and checks that it ends well; its output goes into
-// `output`. ENOENT gets `package` as the hint.
-int daemon_probe(const char *program, const char *option, const char *package, char *output,
-	size_t size, struct rk_error *e);
+// `output`. ENOENT gets `package` and [driver] binary as the hint.
+int daemon_probe(const char *driver, const char *program, const char *option, const char *package,
+	char *output, size_t size, struct rk_error *e);

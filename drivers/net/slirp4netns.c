@@ -49,20 +49,22 @@ struct slirp_armour {
 
 extern const struct rk_net_driver net_slirp4netns;
 
+static int probe(const struct rk_config *config, const char *option, char *output, size_t size,
+	struct rk_error *e)
+{
+	return daemon_probe(net_slirp4netns.name, config->slirp4netns.binary, option, SLIRP_PACKAGE,
+		output, size, e);
+}
+
 static int slirp4netns_check(const struct rk_config *config, struct rk_error *e)
 {
 	char output[SLIRP_OUTPUT_MAX];
 	struct rk_cidr cidr;
-	int rc = driver_check_mtu(config, net_slirp4netns.name, SLIRP_MTU_MAX, e);
+	int rc;
 
+	rc = cidr_parse(&cidr, net_driver_cidr(&net_slirp4netns, config), SLIRP_PREFIX_MAX, e);
 	if (rc == 0)
-		rc = driver_check_ifname(config, e);
-	if (rc == 0)
-		rc = cidr_parse(
-			&cidr, net_driver_cidr(&net_slirp4netns, config), SLIRP_PREFIX_MAX, e);
-	if (rc == 0)
-		rc = daemon_probe(config->slirp4netns.binary, "--version", SLIRP_PACKAGE, output,
-			sizeof(output), e);
+		rc = probe(config, "--version", output, sizeof(output), e);
 	if (rc == 0)
 		rc = driver_check_tun(e);
 	return rc;
@@ -73,13 +75,12 @@ static int choose_armour(
 	const struct rk_config *config, struct slirp_armour *armour, struct rk_error *e)
 {
 	char help[SLIRP_OUTPUT_MAX] = "";
-	bool probe = config->slirp4netns.sandbox == TRISTATE_AUTO ||
-		     config->slirp4netns.seccomp == TRISTATE_AUTO;
+	bool automatic = config->slirp4netns.sandbox == TRISTATE_AUTO ||
+			 config->slirp4netns.seccomp == TRISTATE_AUTO;
 	int rc = 0;
 
-	if (probe)
-		rc = daemon_probe(
-			config->slirp4netns.binary, "--help", SLIRP_PACKAGE, help, sizeof(help), e);
+	if (automatic)
+		rc = probe(config, "--help", help, sizeof(help), e);
 	armour->sandbox = config->slirp4netns.sandbox == TRISTATE_AUTO
 				  ? strstr(help, "--enable-sandbox") != NULL
 				  : config->slirp4netns.sandbox == TRISTATE_TRUE;

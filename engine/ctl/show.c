@@ -1,0 +1,184 @@
+// show.c: the control API's answers as text for people.
+//
+// How it works: a table's columns are paths into the objects of the answer, so that a server that
+// leaves a member out (an empty address) or adds one needs nothing here.
+
+#include "engine/ctl/show.h"
+#include "base/fd.h"
+#include "engine/ctl/table.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CELL_MAX 96
+
+struct column {
+	const char *title;
+	const char *group; // the member that holds `member`, NULL = the object itself
+	const char *member;
+};
+
+static const struct column port_columns[] = {
+	{"ID", NULL, "id"},
+	{"PROTO", "spec", "proto"},
+	{"PARENTIP", "spec", "parentIP"},
+	{"PARENTPORT", "spec", "parentPort"},
+	{"CHILDIP", "spec", "childIP"},
+	{"CHILDPORT", "spec", "childPort"},
+};
+
+static const struct column stats_columns[] = {
+	{"ID", NULL, "id"},
+	{"PROTO", "spec", "proto"},
+	{"PARENTIP", "spec", "parentIP"},
+	{"PARENTPORT", "spec", "parentPort"},
+	{"STATE", NULL, "state"},
+	{"OPEN", "connections", "open"},
+	{"TOTAL", "connections", "total"},
+	{"REFUSED", "connections", "refused"},
+	{"FAILED", "connections", "failed"},
+	{"BYTES-IN", "bytes", "in"},
+	{"BYTES-OUT", "bytes", "out"},
+	{"DROPPED", "datagrams", "dropped"},
+	{"LAST-ERROR", NULL, "lastError"},
+};
+
+static const cJSON *find(const cJSON *object, const char *group, const char *member)
+{
+	if (group)
+		object = cJSON_GetObjectItemCaseSensitive(object, group);
+	return cJSON_GetObjectItemCaseSensitive(object, member);
+}
+
+// The member's text; "" when it is absent.
+static void format_member(const cJSON *member, char *out, size_t size)
+{
+	out[0] = '\0';
+	if (cJSON_IsString(member))
+		snprintf(out, size, "%s", member->valuestring);
+	else if (cJSON_IsNumber(member))
+		snprintf(out, size, "%.0f", member->valuedouble);
+}
+
+static size_t item_count(const cJSON *array)
+{
+	return cJSON_IsArray(array) ? (size_t)cJSON_GetArraySize(array) : 0;
+}
+
+// Upstream's server answers null when there are no ports.
+static int check_array(const cJSON *array, struct rk_error *e)
+{
+	if (cJSON_IsArray(array) || cJSON_IsNull(array))
+		return 0;
+	return error_set(e, EPROTO, "the server's answer is no list");
+}
+
+static int show_table(
+	const cJSON *array, const struct column *columns, size_t count, struct rk_error *e)
+{
+	size_t rows = item_count(array) + 1;
+	RK_CLEANUP_FREE char(*texts)[CELL_MAX] = calloc(rows * count, sizeof(*texts));
+	RK_CLEANUP_FREE const char **cells = calloc(rows * count, sizeof(*cells));
+	const cJSON *item;
+	size_t next = count;
+
+	if (!texts || !cells)
+		return error_errno(e, ENOMEM, "table of %zu rows", rows);
+	for (size_t i = 0; i < count; i++)
+		cells[i] = columns[i].title;
+	cJSON_ArrayForEach(item, array)
+	{
+		for (size_t i = 0; i < count; i++, next++) {
+			format_member(find(item, columns[i].group, columns[i].member), texts[next],
+				CELL_MAX);
+			cells[next] = texts[next];
+		}
+	}
+	if (table_print(cells, rows, count) < 0)
+		return error_errno(e, ENOMEM, "table of %zu rows", rows);
+	return 0;
+}
+
+int show_ports(const cJSON *ports, struct rk_error *e)
+{
+	int rc = check_array(ports, e);
+
+	if (rc < 0)
+		return rc;
+	return show_table(ports, port_columns, sizeof(port_columns) / sizeof(port_columns[0]), e);
+}
+
+int show_stats(const cJSON *reports, struct rk_error *e)
+{
+	int rc = check_array(reports, e);
+
+	if (rc < 0)
+		return rc;
+	return show_table(
+		reports, stats_columns, sizeof(stats_columns) / sizeof(stats_columns[0]), e);
+}
+
+static void show_member(const char *title, const cJSON *object, const char *name)
+{
+	char text[4096];
+
+	format_member(cJSON_GetObjectItemCaseSensitive(object, name), text, sizeof(text));
+	printf("%s: %s\n", title, text);
+}
+
+static void show_list(const char *title, const cJSON *object, const char *name)
+{
+	const cJSON *array = cJSON_GetObjectItemCaseSensitive(object, name);
+	const char *gap = "";
+	const cJSON *item;
+	char text[CELL_MAX];
+
+	printf("%s: [", title);
+	cJSON_ArrayForEach(item, array)
+	{
+		format_member(item, text, sizeof(text));
+		printf("%s%s", gap, text);
+		gap = " ";
+	}
+	printf("]\n");
+}
+
+int show_info(const cJSON *info, struct rk_error *e)
+{
+	const cJSON *network = cJSON_GetObjectItemCaseSensitive(info, "networkDriver");
+	const cJSON *port = cJSON_GetObjectItemCaseSensitive(info, "portDriver");
+	const cJSON *engine = cJSON_GetObjectItemCaseSensitive(info, "engine");
+
+	if (!cJSON_IsObject(info))
+		return error_set(e, EPROTO, "the server's answer is no object");
+	show_member("- REST API version", info, "apiVersion");
+	show_member("- Implementation version", info, "version");
+	show_member("- State Directory", info, "stateDir");
+	show_member("- Child PID", info, "childPID");
+	if (cJSON_IsObject(network)) {
+		show_member("- Network Driver", network, "driver");
+		show_list("  - DNS", network, "dns");
+		show_member("  - IP", network, "childIP");
+	}
+	if (cJSON_IsObject(port)) {
+		show_member("- Port Driver", port, "driver");
+		show_list("  - Supported protocols", port, "protos");
+	}
+	if (cJSON_IsObject(engine)) {
+		show_member("- Engine", engine, "io");
+		show_member("  - Workers", engine, "workers");
+	}
+	return 0;
+}
+
+int show_port_id(const cJSON *port, struct rk_error *e)
+{
+	const cJSON *id = cJSON_GetObjectItemCaseSensitive(port, "id");
+
+	if (!cJSON_IsNumber(id))
+		return error_set(e, EPROTO, "the server's answer has no id");
+	printf("%.0f\n", id->valuedouble);
+	return 0;
+}

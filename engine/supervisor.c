@@ -142,7 +142,8 @@ static void on_helper(struct supervisor *s)
 		log_info("the namespace's helper was restarted");
 }
 
-// A command that cannot be executed still has an exit status, which follows.
+// A command that cannot be executed still has an exit status, which follows; one that did not stop
+// in time (EINTR) was killed by nsctl, whose timer runs beside ours: no failure of a part of us.
 static void on_error(struct supervisor *s)
 {
 	*s->error = s->message.error;
@@ -151,7 +152,8 @@ static void on_error(struct supervisor *s)
 		return;
 	}
 	log_failure(s->error);
-	s->failed = s->reported = true;
+	if (s->phase != RUN_STOPPING || s->error->code != EINTR)
+		s->failed = s->reported = true;
 	enter_phase(s, RUN_KILLING, KILL_TIMEOUT_MS);
 }
 
@@ -166,8 +168,8 @@ static void on_nsctl_gone(struct supervisor *s)
 	char how[64] = "closed its channel and still runs";
 	int status;
 
-	if (s->failed) {
-		enter_phase(s, RUN_ENDED, 0);
+	if (s->phase == RUN_KILLING) {
+		end(s, EXIT_KILLED);
 		return;
 	}
 	status = process_wait(&s->nsctl, NSCTL_EXIT_MS);
@@ -264,9 +266,10 @@ static void on_helper_lost(struct supervisor *s)
 {
 	char buffer[64];
 
-	// Non-blocking and only a wake-up: how often it was written does not matter.
+	// Non-blocking and only a wake-up: how often it was written does not matter. No warning:
+	// the helper ends with the command, too, and nsctl speaks up when it has to start another.
 	if (read(service_helper_lost_fd(&s->service), buffer, sizeof(buffer)) > 0)
-		log_warning("the namespace's helper ended: new connections wait for the next one");
+		log_debug("the namespace's helper ended: new connections wait for the next one");
 }
 
 static void on_deadline(struct supervisor *s)

@@ -149,8 +149,8 @@ static bool add_port(cJSON *object, const struct rk_port *port)
 	return inner && add_text(inner, "proto", proto_name(spec->proto)) &&
 	       add_text_if_set(inner, "parentIP", spec->parent_ip) &&
 	       add_number(inner, "parentPort", spec->parent_port) &&
-	       add_text_if_set(inner, "childIP", spec->child_ip) &&
-	       add_number(inner, "childPort", spec->child_port);
+	       add_number(inner, "childPort", spec->child_port) &&
+	       add_text_if_set(inner, "childIP", spec->child_ip);
 }
 
 char *api_json_port(const struct rk_port *port)

@@ -64,10 +64,10 @@ static char *print_spec(const struct rk_port_spec *spec)
 		complete = cJSON_AddStringToObject(object, "parentIP", spec->parent_ip);
 	if (complete)
 		complete = cJSON_AddNumberToObject(object, "parentPort", spec->parent_port);
-	if (complete && spec->child_ip[0])
-		complete = cJSON_AddStringToObject(object, "childIP", spec->child_ip);
 	if (complete)
 		complete = cJSON_AddNumberToObject(object, "childPort", spec->child_port);
+	if (complete && spec->child_ip[0])
+		complete = cJSON_AddStringToObject(object, "childIP", spec->child_ip);
 	text = complete ? cJSON_PrintUnformatted(object) : NULL;
 	cJSON_Delete(object);
 	return text;

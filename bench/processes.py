@@ -177,23 +177,41 @@ class Tree:
     def descriptors(self):
         return sum(count_descriptors(process.pid) for process in self.own())
 
-    def stop(self, grace_seconds=3):
-        """SIGTERM to the roots, SIGKILL to all that is left, each by pid and start time."""
+    def start_times(self):
         processes, pids = self.everything()
-        started = {pid: processes[pid].start_time for pid in pids}
+        return {pid: processes[pid].start_time for pid in pids}
+
+    def stop(self, grace_seconds=3):
+        """SIGTERM to the roots, SIGKILL to all that is left, each by pid and start time.
+
+        Returns when all have ended, so that their ports and files are free.
+        """
+        started = self.start_times()
         for process in self.roots:
             if process.poll() is None:
                 process.terminate()
-        deadline = time.monotonic() + grace_seconds
-        while time.monotonic() < deadline and any(p.poll() is None for p in self.roots):
-            time.sleep(0.02)
+        wait_for(lambda: all(p.poll() is not None for p in self.roots), grace_seconds)
+        started |= self.start_times()
         for pid, start_time in started.items():
-            process = read_process(pid)
-            if process and process.start_time == start_time:
+            if is_alive(pid, start_time):
                 send_signal(pid, signal.SIGKILL)
+        wait_for(lambda: not any(is_alive(*item) for item in started.items()), grace_seconds)
         for process in self.roots:
             process.wait()
         self.roots = []
+
+
+def wait_for(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def is_alive(pid, start_time):
+    """The same process, and not a zombie: those have no command line any more."""
+    process = read_process(pid)
+    same = process is not None and process.start_time == start_time
+    return same and read_text(f"/proc/{pid}/cmdline") != ""
 
 
 def send_signal(pid, number):

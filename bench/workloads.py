@@ -15,6 +15,7 @@ import time
 import idle
 
 CHURN_CONNECTIONS = 300000
+CHURN_WARM_UP = 10000  # before the baseline of descriptors and memory is taken
 INTERACTIVE_FLOWS = 500
 INTERACTIVE_INTERVAL_MS = 100
 
@@ -171,19 +172,24 @@ def measure_mixed(peer, seconds, session):
     return Measurement(loaded["p99_us"], 0, details)
 
 
+def run_churn(peer, count, session):
+    return run_json_client([session.tool("churn"), str(peer.ports.http), str(count)], 600)
+
+
 def measure_churn(peer, _seconds, session):
     """Opens and closes connections; the peer's descriptors and memory before and after."""
+    run_churn(peer, min(session.churn_connections, CHURN_WARM_UP), session)
+    time.sleep(1)
     before = (peer.tree.descriptors(), peer.tree.memory_kb())
-    count = session.churn_connections
-    result = run_json_client([session.tool("churn"), str(peer.ports.http), str(count)], 600)
+    result = run_churn(peer, session.churn_connections, session)
     time.sleep(2)
     details = dict(result)
     details["p99_us"] = result["last_p99_us"]
     details["p99_ratio"] = round(result["last_p99_us"] / max(result["first_p99_us"], 1), 2)
     details["descriptors_grown"] = peer.tree.descriptors() - before[0]
     details["memory_grown_kb"] = peer.tree.memory_kb() - before[1]
-    rate = (result["connections"] - result["failed"] - result["no_address"]) / result["seconds"]
-    return Measurement(rate, rate * result["seconds"] / 1e5, details)
+    done = result["connections"] - result["failed"] - result["no_address"]
+    return Measurement(done / result["seconds"], done / 1e5, details)
 
 
 def measure_idle(peer, seconds, _session):
@@ -202,7 +208,11 @@ ALL = (
     Workload("http32", "HTTP keep-alive, 32", "requests/s", "100k requests", wrk(32)),
     Workload("http256", "HTTP keep-alive, 256", "requests/s", "100k requests", wrk(256)),
     Workload(
-        "conn", "new connections, 32", "requests/s", "100k requests", wrk(32, "Connection: close")
+        "conn",
+        "new connections, 32",
+        "connections/s",
+        "100k connections",
+        wrk(32, "Connection: close"),
     ),
     Workload("udp", "UDP -b 100G, received", "Gbit/s", "GB", iperf3_udp("-b", "100G"), udp=True),
     Workload(
@@ -244,7 +254,7 @@ ALL = (
         "churn",
         "connect/close churn",
         "connections/s",
-        "100k requests",
+        "100k connections",
         measure_churn,
         once=True,
         extra_seconds=45,

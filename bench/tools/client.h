@@ -53,11 +53,11 @@ static inline int client_connect(const struct sockaddr_in *address, int flags)
 	return fd;
 }
 
-// Length of one keep-alive answer: every later one is the same. Waits until the server is silent
-// for 300 ms. Returns it, or 0 when the server cannot be reached.
+// Length of one keep-alive answer: every later one is the same. Waits up to 5 s for its beginning
+// and until the server is silent for 300 ms after that. 0 when the server does not answer.
 static inline size_t client_learn_answer_length(const struct sockaddr_in *address)
 {
-	const struct timeval silence = {.tv_usec = 300000};
+	struct timeval patience = {.tv_sec = 5};
 	char buffer[4096];
 	size_t length = 0;
 	ssize_t n;
@@ -65,10 +65,15 @@ static inline size_t client_learn_answer_length(const struct sockaddr_in *addres
 
 	if (fd < 0)
 		return 0;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
-	if (send(fd, CLIENT_REQUEST_KEEP, strlen(CLIENT_REQUEST_KEEP), MSG_NOSIGNAL) > 0)
-		while ((n = recv(fd, buffer, sizeof(buffer), 0)) > 0)
-			length += (size_t)n;
+	if (send(fd, CLIENT_REQUEST_KEEP, strlen(CLIENT_REQUEST_KEEP), MSG_NOSIGNAL) < 0)
+		goto out;
+	do {
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+		n = recv(fd, buffer, sizeof(buffer), 0);
+		length += n > 0 ? (size_t)n : 0;
+		patience = (struct timeval){.tv_usec = 300000};
+	} while (n > 0);
+out:
 	close(fd);
 	return length;
 }

@@ -56,7 +56,7 @@ struct rk_msg_number {
 	int32_t value;
 };
 
-// The four kinds of pooled sockets, all SOCK_CLOEXEC | SOCK_NONBLOCK.
+// The four kinds of pooled sockets, all CLOEXEC and blocking (see engine/ring.h).
 enum rk_socket_kind { SOCKET_TCP4, SOCKET_TCP6, SOCKET_UDP4, SOCKET_UDP6, SOCKET_KIND_COUNT };
 
 struct rk_msg_pool {

@@ -25,6 +25,7 @@ enum rk_lane_flags {
 	LANE_EOF = 1 << 3,	 // the source ended: nothing more will come
 	LANE_BROKEN = 1 << 4,	 // ... by a reset, which is passed on behind the queued bytes
 	LANE_DONE = 1 << 5,	 // FIN passed on: nothing more will happen
+	LANE_BLOCKED = 1 << 6,	 // the half-closed destination is full: send when it is writable
 };
 
 struct rk_lane {

@@ -50,14 +50,10 @@ void ring_receive(struct rk_ring *ring, int fd, size_t limit, uint64_t tag)
 	ring->ops->receive(ring, fd, limit, tag);
 }
 
-void ring_send(struct rk_ring *ring, int fd, const struct iovec *iov, unsigned count, uint64_t tag)
+void ring_send(struct rk_ring *ring, int fd, const struct iovec *iov, unsigned count,
+	enum rk_send_mode mode, uint64_t tag)
 {
-	ring->ops->send(ring, fd, iov, count, tag);
-}
-
-void ring_shutdown(struct rk_ring *ring, int fd, int how, uint64_t tag)
-{
-	ring->ops->shutdown(ring, fd, how, tag);
+	ring->ops->send(ring, fd, iov, count, mode, tag);
 }
 
 void ring_receive_from(struct rk_ring *ring, int fd, const struct msghdr *shape, uint64_t tag)

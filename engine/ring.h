@@ -16,6 +16,8 @@
 //   RING_BUFFER owns the buffers and gives each back with ring_buffer_release().
 // - -ENOBUFS from a receive means "no buffer free now": flow control, not an error. Ask again when
 //   buffers came back.
+// - Sockets are blocking ones (no O_NONBLOCK): where a send ends up in a blocking kernel thread, a
+//   non-blocking socket would fail it with EAGAIN. No operation blocks the worker all the same.
 // - A descriptor with operations in flight is cancelled and drained before it is closed.
 #pragma once
 
@@ -105,9 +107,16 @@ void ring_connect(struct rk_ring *ring, int fd, const struct rk_addr *addr, uint
 // what a flow holds; ask again when some were sent on. One completion may span several buffers:
 // walk them with ring_buffer_next().
 void ring_receive(struct rk_ring *ring, int fd, size_t limit, uint64_t tag);
-// Sends all of iov; a short result means an error follows on the next operation.
-void ring_send(struct rk_ring *ring, int fd, const struct iovec *iov, unsigned count, uint64_t tag);
-void ring_shutdown(struct rk_ring *ring, int fd, int how, uint64_t tag);
+// SEND_ALL completes when all of iov went out; a short result means that the next operation will
+// name an error. SEND_NOW sends what fits at once (a short result, or -EAGAIN).
+//
+// Why SEND_NOW exists: a send that waits inside io_uring waits for "writable or peer closed". Once
+// the peer has half-closed, the second is always true, so the kernel retries in vain and then hands
+// the send to a blocking kernel thread (seen on Linux 6.18). To such a socket the caller sends now
+// and waits with ring_poll(POLLOUT), which reports each further change.
+enum rk_send_mode { SEND_ALL, SEND_NOW };
+void ring_send(struct rk_ring *ring, int fd, const struct iovec *iov, unsigned count,
+	enum rk_send_mode mode, uint64_t tag);
 
 // Datagram sockets. receive_from is multishot; its buffer holds what ring_datagram_parse() takes
 // apart. `connected` sockets deliver the payload alone through ring_receive_datagram().
@@ -115,7 +124,8 @@ void ring_receive_from(struct rk_ring *ring, int fd, const struct msghdr *shape,
 void ring_receive_datagram(struct rk_ring *ring, int fd, uint64_t tag);
 void ring_send_message(struct rk_ring *ring, int fd, const struct msghdr *message, uint64_t tag);
 
-// Any descriptor. ring_poll is multishot and reports `events` (poll(2) bits) as result.
+// Any descriptor. ring_poll is multishot; its result are poll(2) bits: `events`, or any of POLLERR,
+// POLLHUP and POLLRDHUP.
 void ring_poll(struct rk_ring *ring, int fd, uint32_t events, uint64_t tag);
 void ring_cancel(struct rk_ring *ring, int fd, uint64_t tag); // all operations on fd; they complete
 void ring_close_fd(struct rk_ring *ring, int fd, uint64_t tag);

@@ -17,8 +17,7 @@ struct rk_ring_ops {
 	void (*connect)(struct rk_ring *ring, int fd, const struct rk_addr *addr, uint64_t tag);
 	void (*receive)(struct rk_ring *ring, int fd, size_t limit, uint64_t tag);
 	void (*send)(struct rk_ring *ring, int fd, const struct iovec *iov, unsigned count,
-		uint64_t tag);
-	void (*shutdown)(struct rk_ring *ring, int fd, int how, uint64_t tag);
+		enum rk_send_mode mode, uint64_t tag);
 	void (*receive_from)(
 		struct rk_ring *ring, int fd, const struct msghdr *shape, uint64_t tag);
 	void (*receive_datagram)(struct rk_ring *ring, int fd, uint64_t tag);

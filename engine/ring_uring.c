@@ -116,7 +116,7 @@ static void uring_accept(struct rk_ring *ring, int fd, uint64_t tag)
 {
 	struct io_uring_sqe *sqe = uring_entry(uring_of(ring), tag);
 
-	io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
 	sqe->user_data = tag;
 }
 
@@ -148,10 +148,10 @@ static void uring_receive(struct rk_ring *ring, int fd, size_t limit, uint64_t t
 	sqe->user_data = tag;
 }
 
-static void uring_send(
-	struct rk_ring *ring, int fd, const struct iovec *iov, unsigned count, uint64_t tag)
+static void uring_send(struct rk_ring *ring, int fd, const struct iovec *iov, unsigned count,
+	enum rk_send_mode mode, uint64_t tag)
 {
-	const int flags = MSG_WAITALL | MSG_NOSIGNAL;
+	const int flags = MSG_NOSIGNAL | (mode == SEND_ALL ? MSG_WAITALL : MSG_DONTWAIT);
 	struct rk_uring *uring = uring_of(ring);
 	struct io_uring_sqe *sqe;
 	struct msghdr *message;
@@ -169,14 +169,6 @@ static void uring_send(
 		memcpy(message->msg_iov, iov, count * sizeof(*iov));
 		io_uring_prep_sendmsg(sqe, fd, message, flags);
 	}
-	sqe->user_data = tag;
-}
-
-static void uring_shutdown(struct rk_ring *ring, int fd, int how, uint64_t tag)
-{
-	struct io_uring_sqe *sqe = uring_entry(uring_of(ring), tag);
-
-	io_uring_prep_shutdown(sqe, fd, how);
 	sqe->user_data = tag;
 }
 
@@ -314,7 +306,6 @@ static const struct rk_ring_ops uring_ops = {
 	.connect = uring_connect,
 	.receive = uring_receive,
 	.send = uring_send,
-	.shutdown = uring_shutdown,
 	.receive_from = uring_receive_from,
 	.receive_datagram = uring_receive_datagram,
 	.send_message = uring_send_message,

@@ -47,8 +47,7 @@ static int set_datagram_options(int fd, const struct rk_addr *addr)
 // `shared`: a socket of the same address exists already, join it.
 static int open_one(const struct rk_forward *forward, const struct rk_addr *addr, bool shared)
 {
-	RK_CLEANUP_FD int fd =
-		socket(addr->sa.sa_family, forward->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	RK_CLEANUP_FD int fd = socket(addr->sa.sa_family, forward->socktype | SOCK_CLOEXEC, 0);
 	int result = 0;
 
 	if (fd < 0)

@@ -5,9 +5,11 @@
 #include "engine/listener.h"
 
 #include <errno.h>
+#include <poll.h>
 
 static const uint8_t receive_operation[LANE_COUNT] = {OP_TCP_RECEIVE_IN, OP_TCP_RECEIVE_OUT};
 static const uint8_t send_operation[LANE_COUNT] = {OP_TCP_SEND_IN, OP_TCP_SEND_OUT};
+static const uint8_t watch_operation[LANE_COUNT] = {OP_TCP_WATCH_IN, OP_TCP_WATCH_OUT};
 
 static uint64_t flow_tag(const struct rk_tcp_flow *flow, uint8_t operation)
 {
@@ -191,19 +193,30 @@ static void lane_receive(struct rk_worker *worker, struct rk_tcp_flow *flow, uns
 		worker->ring, flow->fds[index], room, flow_tag(flow, receive_operation[index]));
 }
 
+// Polls the half-closed source of a lane: for a reset, and to send there (see SEND_NOW).
+static void watch_source(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
+{
+	if (flow->watched & 1u << index)
+		return;
+	flow->watched |= (uint8_t)(1u << index);
+	flow->in_flight++;
+	ring_poll(worker->ring, flow->fds[index], POLLOUT, flow_tag(flow, watch_operation[index]));
+}
+
 static void lane_send(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
 {
 	struct rk_lane *lane = &flow->lanes[index];
+	bool half_closed = flow->lanes[!index].flags & LANE_EOF;
 	struct iovec iov[LANE_SEGMENTS];
 	unsigned count;
 
-	if (lane->flags & LANE_SENDING)
+	if (lane->flags & (LANE_SENDING | LANE_BLOCKED))
 		return;
 	count = lane_gather(lane, worker->ring, iov);
 	lane->flags |= LANE_SENDING;
 	flow->in_flight++;
-	ring_send(
-		worker->ring, flow->fds[!index], iov, count, flow_tag(flow, send_operation[index]));
+	ring_send(worker->ring, flow->fds[!index], iov, count, half_closed ? SEND_NOW : SEND_ALL,
+		flow_tag(flow, send_operation[index]));
 }
 
 // The source ended and every byte of it was sent on: pass the end on.
@@ -220,8 +233,9 @@ static void lane_finish(struct rk_worker *worker, struct rk_tcp_flow *flow, unsi
 		flow_close(worker, flow, false);
 		return;
 	}
-	flow->in_flight++;
-	ring_shutdown(worker->ring, flow->fds[!index], SHUT_WR, flow_tag(flow, OP_TCP_SHUTDOWN));
+	// Not through the ring: io_uring gives every shutdown to a kernel thread (Linux 6.18), and
+	// the call never blocks. A failure shows in the next receive.
+	shutdown(flow->fds[!index], SHUT_WR);
 	timer_start(&worker->timers, &flow->timer, TIMER_HALF_CLOSED);
 }
 
@@ -282,6 +296,11 @@ static void send_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, un
 	flow->in_flight--;
 	if (flow->state == TCP_CLOSING)
 		return;
+	if (completion->result == -EAGAIN) {
+		lane->flags |= LANE_BLOCKED;
+		watch_source(worker, flow, !index);
+		return;
+	}
 	if (completion->result < 0) {
 		flow_fail(worker, flow, -completion->result);
 		return;
@@ -342,22 +361,32 @@ void tcp_half_closed_timeout(struct rk_worker *worker, struct rk_timer *timer)
 {
 	struct rk_tcp_flow *flow = RK_CONTAINER_OF(timer, struct rk_tcp_flow, timer);
 
-	for (unsigned i = 0; i < LANE_COUNT; i++) {
-		if (!(flow->lanes[i].flags & LANE_EOF) || flow->watched & 1u << i)
-			continue;
-		flow->watched |= (uint16_t)(1u << i);
-		flow->in_flight++;
-		ring_poll(worker->ring, flow->fds[i], 0, flow_tag(flow, OP_TCP_WATCH));
-	}
+	for (unsigned i = 0; i < LANE_COUNT; i++)
+		if (flow->lanes[i].flags & LANE_EOF)
+			watch_source(worker, flow, i);
 }
 
-static void watch_complete(
-	struct rk_worker *worker, struct rk_tcp_flow *flow, const struct rk_completion *completion)
+static void watch_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index,
+	const struct rk_completion *completion)
 {
-	if (!(completion->flags & RING_MORE))
+	struct rk_lane *back = &flow->lanes[!index];
+
+	if (!(completion->flags & RING_MORE)) {
+		flow->watched &= (uint8_t) ~(1u << index);
 		flow->in_flight--;
-	if (flow->state != TCP_CLOSING)
+	}
+	if (flow->state == TCP_CLOSING)
+		return;
+	if (completion->result < 0 || completion->result & (POLLERR | POLLHUP)) {
 		flow_fail(worker, flow, ECONNRESET);
+		return;
+	}
+	if (!(completion->flags & RING_MORE))
+		watch_source(worker, flow, index);
+	if (back->flags & LANE_BLOCKED && completion->result & POLLOUT) {
+		back->flags &= (uint8_t)~LANE_BLOCKED;
+		lane_send(worker, flow, !index);
+	}
 }
 
 void tcp_complete(struct rk_worker *worker, const struct rk_completion *completion)
@@ -382,11 +411,9 @@ void tcp_complete(struct rk_worker *worker, const struct rk_completion *completi
 	case OP_TCP_SEND_OUT:
 		send_complete(worker, flow, operation == OP_TCP_SEND_OUT, completion);
 		break;
-	case OP_TCP_WATCH:
-		watch_complete(worker, flow, completion);
-		break;
-	default:
-		flow->in_flight--; // OP_TCP_SHUTDOWN: a failure shows in the receive
+	case OP_TCP_WATCH_IN:
+	case OP_TCP_WATCH_OUT:
+		watch_complete(worker, flow, operation == OP_TCP_WATCH_OUT, completion);
 		break;
 	}
 	flow_settle(worker, flow);

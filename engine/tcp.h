@@ -12,7 +12,7 @@
 //                   closed (with RST after a reset) and the slot is free
 //
 // Lane IN carries client -> child, lane OUT child -> client. Half-closed flows live as long as both
-// ends want; their silent side is watched, so that a reset there is passed on too.
+// ends want; the side that sent FIN is watched, so that a reset there is passed on too.
 #pragma once
 
 #include "engine/lane.h"
@@ -28,7 +28,7 @@ struct rk_tcp_flow {
 	uint8_t tried;	     // targets tried so far
 	bool reset;	     // close with RST
 	uint16_t in_flight;  // operations
-	uint16_t watched;    // bit per lane: its source is watched for a reset
+	uint8_t watched;     // bit per lane: its source, half-closed, is polled
 	int fds[LANE_COUNT]; // [LANE_IN] client, [LANE_OUT] child: lane i reads fds[i], writes
 			     // fds[!i]
 	struct rk_share *share;

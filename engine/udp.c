@@ -109,7 +109,7 @@ static void send_to_child(struct rk_worker *worker, struct rk_udp_flow *flow, ui
 	worker->udp_table->sending[buffer] = (struct rk_udp_sending){
 		.flow = flow->slot.index, .offset = offset, .length = length};
 	flow->in_flight++;
-	ring_send(worker->ring, flow->fd, &iov, 1,
+	ring_send(worker->ring, flow->fd, &iov, 1, SEND_ALL,
 		tag_make(OP_UDP_SEND, flow->slot.generation, buffer));
 }
 

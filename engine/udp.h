@@ -45,7 +45,7 @@ struct rk_udp_flow {
 };
 
 // Flows that may keep a first datagram at a time; beyond that it is not kept.
-#define UDP_FIRST_MAX 64u
+#define UDP_FIRST_MAX 192u
 
 // What is known of a datagram buffer while it is being sent.
 struct rk_udp_sending {

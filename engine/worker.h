@@ -26,12 +26,12 @@ enum rk_operation {
 	OP_TCP_RECEIVE_OUT, // from the child
 	OP_TCP_SEND_IN,	    // to the child
 	OP_TCP_SEND_OUT,    // to the client
-	OP_TCP_SHUTDOWN,
-	OP_TCP_WATCH,	   // a half-closed side broke
-	OP_UDP_LISTENER,   // listener: a client's datagram
-	OP_UDP_RECEIVE,	   // UDP flow: the child's datagram
-	OP_UDP_SEND,	   // datagram buffer
-	OP_UDP_SEND_EMPTY, // UDP flow: a reply without payload
+	OP_TCP_WATCH_IN,    // the half-closed client: writable, or broken
+	OP_TCP_WATCH_OUT,   // the half-closed child
+	OP_UDP_LISTENER,    // listener: a client's datagram
+	OP_UDP_RECEIVE,	    // UDP flow: the child's datagram
+	OP_UDP_SEND,	    // datagram buffer
+	OP_UDP_SEND_EMPTY,  // UDP flow: a reply without payload
 	OP_COUNT
 };
 

@@ -60,7 +60,7 @@ static const struct socket_form {
 static int make_socket(enum rk_socket_kind kind)
 {
 	const struct socket_form *form = &socket_forms[kind];
-	int fd = socket(form->family, form->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(form->family, form->type | SOCK_CLOEXEC, 0);
 	int on = 1;
 
 	if (fd < 0)

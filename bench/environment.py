@@ -190,8 +190,14 @@ def machine_facts():
 
 
 def source_version():
-    """The commit of this tree, marked when files differ from it."""
-    folder = os.path.dirname(os.path.abspath(__file__))
-    commit = first_line("git", "-C", folder, "rev-parse", "--short=12", "HEAD")
-    changed = first_line("git", "-C", folder, "status", "--porcelain", "--untracked-files=no")
-    return commit + ("-changed" if changed else "")
+    """The commit of this tree, marked when files differ from it; "unknown" outside git."""
+    git = ["git", "-C", os.path.dirname(os.path.abspath(__file__))]
+    quiet = {"capture_output": True, "text": True, "check": False}
+    try:
+        commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], **quiet)
+        changes = subprocess.run([*git, "status", "--porcelain", "-uno"], **quiet)
+    except OSError:
+        return "unknown"
+    if commit.returncode != 0:
+        return "unknown"
+    return commit.stdout.strip() + ("-changed" if changes.stdout else "")

@@ -68,11 +68,15 @@ class Peer:
     def serve_command(self):
         return server.write_server(self.folder, self.ports)
 
-    def published(self, session):
-        """Port specs of the RootlessKit form: the same port numbers on both sides."""
+    def published(self, session, child_ip="127.0.0.1"):
+        """Port specs of the RootlessKit form: the same port numbers on both sides.
+
+        The child address is given, because without it some drivers take the parent's.
+        """
         bulk, http = self.ports.both()
-        specs = [f"127.0.0.1:{bulk}:{bulk}/tcp", f"127.0.0.1:{bulk}:{bulk}/udp"]
-        return specs + [f"{ip}:{http}:{http}/tcp" for ip in session.listen_addresses()]
+        child = f"{child_ip}:" if child_ip else ""
+        specs = [f"127.0.0.1:{bulk}:{child}{bulk}/{proto}" for proto in ("tcp", "udp")]
+        return specs + [f"{ip}:{http}:{child}{http}/tcp" for ip in session.listen_addresses()]
 
     def log_path(self):
         return os.path.join(self.folder, "log")
@@ -167,7 +171,9 @@ class RootlessKit(Peer):
         command = [self.binary, f"--state-dir={self.folder}/state", f"--net={self.network}"]
         command += [f"--mtu={self.mtu}", "--copy-up=/etc", f"--port-driver={self.driver}"]
         command += [] if self.host_loopback else ["--disable-host-loopback"]
-        command += [f"--publish={spec}" for spec in self.published(session)]
+        # The slirp4netns driver reaches the namespace's network, not its loopback.
+        child_ip = "127.0.0.1" if self.driver == "builtin" else ""
+        command += [f"--publish={spec}" for spec in self.published(session, child_ip)]
         self.run(session, command + [self.serve_command()])
 
 

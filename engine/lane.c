@@ -12,12 +12,12 @@ static struct rk_segment *segment_at(struct rk_lane *lane, unsigned index)
 
 size_t lane_room(const struct rk_lane *lane, uint32_t buffers_held)
 {
-	uint32_t free_buffers = STREAM_BUFFER_COUNT - buffers_held;
-	size_t fair = (size_t)free_buffers / 8 * STREAM_BUFFER_SIZE;
-	size_t room = lane->bytes < LANE_LIMIT ? LANE_LIMIT - lane->bytes : 0;
+	size_t fair = (size_t)(STREAM_BUFFER_COUNT - buffers_held) / 8 * STREAM_BUFFER_SIZE;
+	size_t room;
 
-	if (room < LANE_LIMIT / 2)
+	if (lane->bytes > LANE_LIMIT / 4)
 		return 0;
+	room = LANE_LIMIT / 2 - lane->bytes;
 	if (fair < STREAM_BUFFER_SIZE)
 		fair = STREAM_BUFFER_SIZE;
 	return room < fair ? room : fair;
@@ -28,17 +28,16 @@ static bool merge_small(
 	struct rk_lane *lane, struct rk_ring *ring, uint32_t buffer, uint32_t length)
 {
 	struct rk_segment *last;
-	unsigned char *end;
+	unsigned char *data;
 
 	if (lane->count == 0)
 		return false;
 	last = segment_at(lane, lane->count - 1u);
-	if (last->start + last->length + length > STREAM_BUFFER_SIZE)
+	if (last->length + length > STREAM_BUFFER_SIZE)
 		return false;
-	end = (unsigned char *)ring_buffer_data(ring, RING_POOL_STREAM, last->buffer) +
-	      last->start + last->length;
-	memcpy(end, ring_buffer_data(ring, RING_POOL_STREAM, buffer), length);
-	last->length += length;
+	data = ring_buffer_data(ring, RING_POOL_STREAM, last->buffer);
+	memcpy(data + last->length, ring_buffer_data(ring, RING_POOL_STREAM, buffer), length);
+	last->length += (uint16_t)length;
 	return true;
 }
 
@@ -53,8 +52,7 @@ static bool push_one(struct rk_lane *lane, struct rk_ring *ring, uint32_t buffer
 		ring_buffer_release(ring, RING_POOL_STREAM, buffer);
 		return false;
 	}
-	*segment_at(lane, lane->count++) =
-		(struct rk_segment){.buffer = (uint16_t)buffer, .length = length};
+	*segment_at(lane, lane->count++) = (struct rk_segment){(uint16_t)buffer, (uint16_t)length};
 	++*held;
 	return true;
 }
@@ -92,13 +90,24 @@ void lane_discard(struct rk_ring *ring, uint32_t buffer, uint32_t length)
 
 unsigned lane_gather(struct rk_lane *lane, struct rk_ring *ring, struct iovec *iov)
 {
+	uint16_t start = lane->start;
+	unsigned count = 0;
+
 	for (unsigned i = 0; i < lane->count; i++) {
 		const struct rk_segment *segment = segment_at(lane, i);
-		unsigned char *data = ring_buffer_data(ring, RING_POOL_STREAM, segment->buffer);
+		unsigned char *data =
+			(unsigned char *)ring_buffer_data(ring, RING_POOL_STREAM, segment->buffer) +
+			start;
+		size_t length = (size_t)segment->length - start;
 
-		iov[i] = (struct iovec){data + segment->start, segment->length};
+		if (count > 0 &&
+			(unsigned char *)iov[count - 1].iov_base + iov[count - 1].iov_len == data)
+			iov[count - 1].iov_len += length;
+		else
+			iov[count++] = (struct iovec){data, length};
+		start = 0;
 	}
-	return lane->count;
+	return count;
 }
 
 void lane_pop(struct rk_lane *lane, struct rk_ring *ring, uint32_t length, uint32_t *held)
@@ -106,15 +115,16 @@ void lane_pop(struct rk_lane *lane, struct rk_ring *ring, uint32_t length, uint3
 	lane->bytes -= length;
 	while (lane->count > 0) {
 		struct rk_segment *first = segment_at(lane, 0);
+		uint32_t left = (uint32_t)first->length - lane->start;
 
-		if (length < first->length) {
-			first->start += (uint16_t)length;
-			first->length -= length;
+		if (length < left) {
+			lane->start += (uint16_t)length;
 			break;
 		}
-		length -= first->length;
+		length -= left;
+		lane->start = 0;
 		ring_buffer_release(ring, RING_POOL_STREAM, first->buffer);
-		lane->head = (uint8_t)((lane->head + 1) % LANE_SEGMENTS);
+		lane->head = (uint16_t)((lane->head + 1u) % LANE_SEGMENTS);
 		lane->count--;
 		--*held;
 	}

@@ -13,10 +13,11 @@
 // Stream buffers: see docs/limits.md.
 #define STREAM_BUFFER_SIZE  (32u * 1024)
 #define STREAM_BUFFER_COUNT 1024u
-// What one direction of a flow may hold, bytes; the kernel may exceed it by one receive.
-#define LANE_LIMIT    (512u * 1024)
-#define LANE_SEGMENTS 64u
-_Static_assert(LANE_SEGMENTS *STREAM_BUFFER_SIZE / 2 >= 2 * LANE_LIMIT, "segments bound bytes");
+// What one direction of a flow may hold, bytes. A receive is asked for half of it, less what is
+// held, and may bring twice that.
+#define LANE_LIMIT    (4u * 1024 * 1024)
+#define LANE_SEGMENTS 256u
+_Static_assert(LANE_SEGMENTS *(STREAM_BUFFER_SIZE / 2) >= LANE_LIMIT, "segments hold the limit");
 
 enum rk_lane_flags {
 	LANE_RECEIVING = 1 << 0, // a receive is in flight
@@ -29,19 +30,19 @@ enum rk_lane_flags {
 };
 
 struct rk_lane {
-	uint8_t flags;	    // enum rk_lane_flags
-	uint8_t head;	    // index of the first segment
-	uint8_t count;	    // segments queued
-	uint32_t bytes;	    // queued, sent or not, until the kernel took them
-	uint32_t in_flight; // of these, handed to the present send
+	uint8_t flags;	// enum rk_lane_flags
+	uint16_t head;	// index of the first segment
+	uint16_t count; // segments queued
+	uint16_t start; // bytes of the first segment that are gone
+	uint32_t bytes; // queued, until the kernel took them
 	struct rk_segment {
 		uint16_t buffer;
-		uint16_t start;
-		uint32_t length;
+		uint16_t length; // from the buffer's beginning
 	} segments[LANE_SEGMENTS];
 };
+_Static_assert(STREAM_BUFFER_SIZE <= UINT16_MAX, "a segment's length fits");
 
-// How much a receive may bring now; 0 = the lane is full.
+// What to ask a receive for now; 0 = the lane is full.
 size_t lane_room(const struct rk_lane *lane, uint32_t buffers_held);
 // Queues `length` bytes that start in `buffer`; *held counts the buffers that lanes hold. 0, or
 // -ENOBUFS when they do not fit (what did not fit is lost: the caller resets the flow).
@@ -49,7 +50,8 @@ int lane_push(struct rk_lane *lane, struct rk_ring *ring, uint32_t buffer, uint3
 	uint32_t *held);
 // Gives the buffers of a completion back unread.
 void lane_discard(struct rk_ring *ring, uint32_t buffer, uint32_t length);
-// Describes all queued bytes; returns the number of iovecs (at most LANE_SEGMENTS).
+// Describes all queued bytes, adjacent buffers as one; returns the number of iovecs (at most
+// LANE_SEGMENTS).
 unsigned lane_gather(struct rk_lane *lane, struct rk_ring *ring, struct iovec *iov);
 // Drops the first `length` bytes and releases their buffers.
 void lane_pop(struct rk_lane *lane, struct rk_ring *ring, uint32_t length, uint32_t *held);

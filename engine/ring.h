@@ -103,9 +103,9 @@ int ring_wait(struct rk_ring *ring, int64_t timeout_ms, ring_handler *handler, v
 // Stream sockets.
 void ring_accept(struct rk_ring *ring, int fd, uint64_t tag); // multishot; result: descriptor
 void ring_connect(struct rk_ring *ring, int fd, const struct rk_addr *addr, uint64_t tag);
-// Multishot. Ends without RING_MORE by itself when about `limit` bytes have come in: that bounds
-// what a flow holds; ask again when some were sent on. One completion may span several buffers:
-// walk them with ring_buffer_next().
+// Multishot. Ends without RING_MORE by itself when `limit` bytes or more, but less than twice as
+// many, have come in: that bounds what a flow holds; ask again when some were sent on. One
+// completion may span several buffers: walk them with ring_buffer_next().
 void ring_receive(struct rk_ring *ring, int fd, size_t limit, uint64_t tag);
 // SEND_ALL completes when all of iov went out; a short result means that the next operation will
 // name an error. SEND_NOW sends what fits at once (a short result, or -EAGAIN).

@@ -136,10 +136,10 @@ static void uring_receive(struct rk_ring *ring, int fd, size_t limit, uint64_t t
 	struct io_uring_sqe *sqe = uring_entry(uring, tag);
 
 	if (uring->limited) {
-		io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
+		io_uring_prep_recv_multishot(sqe, fd, NULL, limit, 0);
 		sqe->file_index = (uint32_t)limit; // `optlen` of newer headers
 	} else {
-		io_uring_prep_recv(sqe, fd, NULL, uring->bundles ? limit : 0, 0);
+		io_uring_prep_recv(sqe, fd, NULL, 0, 0);
 	}
 	if (uring->bundles)
 		sqe->ioprio |= IORING_RECVSEND_BUNDLE;

@@ -22,7 +22,8 @@ struct rk_uring {
 	struct rk_ring base;
 	struct io_uring io;
 	struct rk_ring_buffers pools[RING_POOL_COUNT];
-	bool bundles; // one receive may fill several buffers, in order (proved at start)
+	bool bundles; // one receive may fill several buffers, in order (proved at start); needs
+		      // limited
 	bool limited; // multishot receive takes a limit (proved at start; Linux 6.17)
 	unsigned enter_flags;
 	size_t scratch_used;

@@ -4,7 +4,8 @@
 // for byte. First with a limited multishot receive and bundles, then without the one or the other.
 // Version numbers are not asked: bundles came with Linux 6.10 but were delivered out of order by
 // some 6.13 and 6.14 kernels (liburing issue 1409), and the limit of a multishot receive came with
-// 6.17; older kernels refuse it with EINVAL.
+// 6.17; older kernels refuse it with EINVAL. Bundles without a limit are not used: such a receive
+// may bring all that the socket holds, which no bounded lane can take.
 
 #include "engine/ring_uring.h"
 
@@ -113,7 +114,7 @@ int uring_probe(struct rk_uring *uring)
 {
 	static const struct {
 		bool limited, bundles;
-	} forms[] = {{true, true}, {false, true}, {true, false}, {false, false}};
+	} forms[] = {{true, true}, {true, false}, {false, false}};
 	int result = -ENOSYS;
 
 	for (unsigned i = 0; i < sizeof(forms) / sizeof(forms[0]) && result < 0; i++) {

@@ -54,19 +54,21 @@ trap cleanup EXIT
 user_create
 mkdir "$dir/bin" "$dir/www"
 cp "$build"/bin/* "$dir/bin/"
-cp config/rootless.ini "$dir/"
+web=$(free_port)
+dns=$(free_port)
+speed=$(free_port)
+# The shipped configuration, on ports that are free on this machine.
+sed -e "s/:8080:/:$web:/" -e "s/:8053:/:$dns:/" config/rootless.ini >"$dir/rootless.ini"
 echo 'hello from a rootless namespace' >"$dir/www/index.html"
 chown -R "$TEST_UID:$TEST_GID" "$dir"
 chmod 755 "$dir"
 user_command "$dir" "$dir/bin"
 state=$dir/state
-web=$(free_port)
-speed=$(free_port)
 
 say "rk-engine as $TEST_USER (uid $TEST_UID): config/rootless.ini, web server on child port 80"
 "${AS_USER[@]}" rk-engine -c "$dir/rootless.ini" -o "engine.state-dir=$state" \
-	-o "port.publish=:$web:80/tcp" -o "port.publish=127.0.0.1:$speed:5201/tcp" -- \
-	python3 -m http.server --directory "$dir/www" --bind 127.0.0.1 80 \
+	-o "port.publish=127.0.0.1:$speed:5201/tcp" -- \
+	python3 -m http.server --directory "$dir/www" --bind :: 80 \
 	</dev/null >"$dir/engine.log" 2>&1 &
 engine=$!
 wait_for curl -sf --max-time 2 "http://127.0.0.1:$web/"
@@ -84,7 +86,7 @@ say 'rootlessctl info'
 "${AS_USER[@]}" rootlessctl --socket "$state/api.sock" info
 
 say "iperf3 through 127.0.0.1:$speed, host to namespace, then back"
-in_namespace iperf3 --server --bind 127.0.0.1 >"$dir/iperf3.log" 2>&1 &
+in_namespace iperf3 --server --forceflush --bind 127.0.0.1 >"$dir/iperf3.log" 2>&1 &
 server=$!
 wait_for grep -q 'Server listening' "$dir/iperf3.log"
 timeout 20 iperf3 --client 127.0.0.1 --port "$speed" --time 2 --format g | grep receiver

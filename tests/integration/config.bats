@@ -31,7 +31,7 @@ rejects() {
 	assert_match "$output" "$DIR/bad\.ini:[0-9]+: $1"
 	run engine -c "$DIR/bad.ini" --check
 	assert_equal "$status" 1
-	assert_none_left "$RK_TEST_ID-test$BATS_TEST_NUMBER" 1
+	assert_none_left "$MARK" 1
 }
 
 @test "config: the shipped example is valid" {

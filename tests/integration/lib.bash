@@ -13,13 +13,15 @@ file_start() {
 	bats_require_minimum_version 1.5.0
 	FILE_DIR=$(mktemp -d "$RK_TMP/$(basename "$BATS_TEST_FILENAME" .bats).XXXXXX")
 	chown "$TEST_UID:$TEST_GID" "$FILE_DIR"
-	export FILE_DIR RK_TEST_ID=${FILE_DIR##*/}
-	user_environment "$RK_TEST_ID"
+	chmod 755 "$FILE_DIR"
+	# Not called RK_TEST_ID: the processes of bats itself must not carry the mark.
+	export FILE_DIR FILE_MARK=${FILE_DIR##*/}
+	user_environment "$FILE_MARK"
 }
 
 # Call last in teardown_file: ends every process that this file started.
 file_end() {
-	kill_marked "$RK_TEST_ID"
+	kill_marked "$FILE_MARK"
 	rm -rf "$FILE_DIR"
 }
 
@@ -28,12 +30,13 @@ test_start() {
 	DIR=$FILE_DIR/test$BATS_TEST_NUMBER
 	mkdir -p "$DIR"
 	chown "$TEST_UID:$TEST_GID" "$DIR"
-	user_environment "${RK_TEST_ID}-test$BATS_TEST_NUMBER"
+	MARK=$FILE_MARK-test$BATS_TEST_NUMBER
+	user_environment "$MARK"
 }
 
 # Call in teardown: ends every process that this test started.
 test_end() {
-	kill_marked "${RK_TEST_ID}-test$BATS_TEST_NUMBER"
+	kill_marked "$MARK"
 	rm -rf "$DIR"
 }
 
@@ -155,30 +158,33 @@ write_config() {
 }
 
 # engine_start CONFIG [WORD...]: starts it with a command that waits; sets ENGINE_PID, STATE and
-# ENGINE_LOG; returns when the command runs. The words come before rk-engine (prlimit...).
+# ENGINE_LOG; returns when the command runs. The words come before rk-engine (prlimit...),
+# ENGINE_OPTIONS after its configuration.
+ENGINE_OPTIONS=()
 engine_start() {
 	local config=$1
 	shift
 	STATE=${config%.ini}.state
 	ENGINE_LOG=${config%.ini}.log
-	"${AS_USER[@]}" "$@" "$RK_BIN/rk-engine" -c "$config" -- sleep infinity \
+	"${AS_USER[@]}" "$@" "$RK_BIN/rk-engine" -c "$config" "${ENGINE_OPTIONS[@]}" -- sleep infinity \
 		</dev/null >"$ENGINE_LOG" 2>&1 3>&- &
 	ENGINE_PID=$!
 	export STATE ENGINE_LOG ENGINE_PID
-	if ! wait_until 20 engine_ready; then
+	wait_until 20 engine_ready_or_gone
+	if engine_gone || ! engine_ready; then
+		echo "rk-engine is not ready" >&2
 		cat "$ENGINE_LOG" >&2
 		return 1
 	fi
 }
 
-# Ready, or gone.
+# The files alone may be those of a run that was killed.
 engine_ready() {
-	if ! kill -0 "$ENGINE_PID" 2>/dev/null; then
-		echo "rk-engine ended before it was ready" >&2
-		cat "$ENGINE_LOG" >&2
-		return 1
-	fi
-	[ -s "$STATE/child_pid" ] && [ -S "$STATE/api.sock" ]
+	grep -q 'ready:' "$ENGINE_LOG" && [ -s "$STATE/child_pid" ] && [ -S "$STATE/api.sock" ]
+}
+
+engine_ready_or_gone() {
+	engine_ready || engine_gone
 }
 
 # Ends the engine as a user would, and leaves its exit status in ENGINE_STATUS.

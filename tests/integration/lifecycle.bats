@@ -15,7 +15,6 @@ setup() {
 	PORT=$(free_port)
 	write_config "$DIR/life.ini" "127.0.0.1:$PORT:7001/tcp" </dev/null
 	STATE=$DIR/life.state
-	MARK=$RK_TEST_ID-test$BATS_TEST_NUMBER
 }
 
 teardown() {
@@ -81,8 +80,7 @@ assert_clean() {
 }
 
 @test "lifecycle: a command that does not exist is one clear line" {
-	run engine -- /no/such/program
-	[ "$status" -ne 0 ]
+	run -127 engine -- /no/such/program
 	assert_match "$output" '/no/such/program'
 	assert_clean
 }

@@ -18,6 +18,7 @@
 #define TIMEOUT_S    3
 #define DATAGRAM_MAX 65536
 #define MANY_SIZE    512
+#define WAVE	     64
 
 static int open_socket(const struct tool_address *to)
 {
@@ -72,6 +73,8 @@ static bool check_echo(int fd, uint64_t seed, bool wait)
 	return got == MANY_SIZE && pattern_matches(seed, 0, block, MANY_SIZE);
 }
 
+// The sockets stay open to the end, but only a wave at a time waits for echoes: more at once would
+// overflow the receive buffer of the server.
 static void run_many(const struct tool_address *to, int count, char **arguments)
 {
 	long clients = tool_number(arguments[0]), good = 0;
@@ -80,15 +83,19 @@ static void run_many(const struct tool_address *to, int count, char **arguments)
 
 	if (!fds || count != 1)
 		tool_fail("out of memory");
-	for (long i = 0; i < clients; i++) {
-		fds[i] = open_socket(to);
-		pattern_fill((uint64_t)i, 0, block, sizeof(block));
-		send_datagram(fds[i], to, block, sizeof(block));
+	for (long first = 0; first < clients; first += WAVE) {
+		long end = first + WAVE < clients ? first + WAVE : clients;
+
+		for (long i = first; i < end; i++) {
+			fds[i] = open_socket(to);
+			pattern_fill((uint64_t)i, 0, block, sizeof(block));
+			send_datagram(fds[i], to, block, sizeof(block));
+		}
+		for (long i = first; i < end; i++)
+			good += check_echo(fds[i], (uint64_t)i, good == i);
 	}
-	for (long i = 0; i < clients; i++) {
-		good += check_echo(fds[i], (uint64_t)i, good == i);
+	for (long i = 0; i < clients; i++)
 		close(fds[i]);
-	}
 	free(fds);
 	printf("ok %ld of %ld\n", good, clients);
 }

@@ -12,12 +12,24 @@
 //   watch        the daemon's pidfd becomes readable: it died.               host side
 //                net_describe_death() says how, then stop() frees the rest.
 //   stop()       end the daemon; the namespace may be gone already.          host side
+//
+// Life of a port driver (the engine calls it, always one call at a time: engine/ports.c holds its
+// lock across each; add() and remove() come from its main thread and from the API's thread):
+//   check()      before anything exists: legal with this network driver and these ports.
+//   start()      the network is up, nothing is published yet.
+//   add()        publish one port; returns when the host's socket accepts.
+//   remove()     returns when the host's socket is gone.
+//   watch_fd     readable: a process of the driver died. describe_death() says which and how;
+//                the run ends.
+//   stop()       ends everything that is published still; the network may be gone already.
+// none and implicit publish nothing and builtin is the engine's data plane: they have check() only.
 #pragma once
 
 #include "base/error.h"
 #include "base/msg.h"
 #include "base/spawn.h"
 #include "config/config.h"
+#include "drivers/forward.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,6 +67,16 @@ enum rk_port_flags {
 	PORT_HIDDEN = 1 << 2,		 // info carries no portDriver (none, implicit)
 };
 
+// A port driver at work. The driver owns `private` and frees it in stop().
+struct rk_port_backend {
+	const struct rk_port_driver *driver;
+	const struct rk_config *config;
+	const char *state_dir;
+	const struct rk_network_info *network; // child_pid holds the namespaces
+	int watch_fd;			       // set by start(); -1 = nothing to watch
+	void *private;
+};
+
 struct rk_port_driver {
 	const char *name;
 	unsigned flags;
@@ -62,6 +84,13 @@ struct rk_port_driver {
 	// Whether it works with this network driver and these published ports.
 	int (*check)(const struct rk_config *config, const struct rk_net_driver *net,
 		struct rk_error *e);
+	int (*start)(struct rk_port_backend *backend, struct rk_error *e);
+	// `spec` is what the user wrote, `forward` what it means; forward->id names it in remove().
+	int (*add)(struct rk_port_backend *backend, const struct rk_port_spec *spec,
+		const struct rk_forward *forward, struct rk_error *e);
+	int (*remove)(struct rk_port_backend *backend, uint32_t id, struct rk_error *e);
+	int (*describe_death)(struct rk_port_backend *backend, struct rk_error *e); // -EIO
+	void (*stop)(struct rk_port_backend *backend);
 };
 
 // Look-ups by name (NULL: no such driver) and the names for messages ("none, host, slirp4netns").

@@ -10,6 +10,7 @@
 #include "base/addr.h"
 #include "base/error.h"
 #include "config/config.h"
+#include "drivers/forward.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,23 +24,6 @@ struct rk_plane_options {
 	uint32_t pool_size; // child sockets kept ready per worker and kind
 	uint32_t udp_idle_timeout_ms;
 	uint32_t connect_timeout_ms;
-};
-
-#define RK_FORWARD_LISTENERS_MAX 2
-#define RK_FORWARD_TARGETS_MAX	 2
-
-// One published port, resolved: where to listen, where to connect (in this order, the next one
-// when the one before refuses).
-struct rk_forward {
-	uint32_t id;  // the port's id, unique for the run
-	int socktype; // SOCK_STREAM or SOCK_DGRAM
-	struct rk_addr listeners[RK_FORWARD_LISTENERS_MAX];
-	unsigned listener_count;
-	struct rk_addr targets[RK_FORWARD_TARGETS_MAX];
-	unsigned target_count;
-	// The first listener decides; a further one may fail with EAFNOSUPPORT or EADDRNOTAVAIL
-	// (a host without IPv6) and is left out.
-	bool listeners_optional;
 };
 
 enum rk_port_state { PORT_LISTENING, PORT_PAUSED, PORT_FAILED };

@@ -1,9 +1,10 @@
-// ports.c: the table of published ports; the one way from the control side to the data plane.
+// ports.c: the table of published ports; the one way from the control side to the data plane, or
+// to the port driver that stands in for it.
 //
 // How it works: an array ordered by id behind one mutex, which is held across the call into the
-// plane. So two requests for the same address are decided one after the other, a port is in the
-// table only while its listeners are open, and the plane sees one caller at a time. The lock is
-// never taken by a worker.
+// plane or the driver. So two requests for the same address are decided one after the other, a port
+// is in the table only while its listeners are open, and the plane sees one caller at a time. The
+// lock is never taken by a worker.
 
 #include "engine/ports.h"
 #include "engine/ports_forward.h"
@@ -17,7 +18,8 @@
 
 struct rk_ports {
 	pthread_mutex_t lock;
-	struct rk_plane *plane; // borrowed, NULL = no port driver
+	struct rk_plane *plane;		 // borrowed, NULL = none
+	struct rk_port_backend *backend; // borrowed, instead of the plane; neither = no port driver
 	struct rk_port *items;
 	size_t count;
 	size_t capacity;
@@ -44,9 +46,24 @@ void ports_destroy(struct rk_ports *ports)
 	free(ports);
 }
 
+void ports_use_backend(struct rk_ports *ports, struct rk_port_backend *backend)
+{
+	ports->backend = backend;
+}
+
+int ports_describe_death(struct rk_ports *ports, struct rk_error *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&ports->lock);
+	rc = ports->backend->driver->describe_death(ports->backend, e);
+	pthread_mutex_unlock(&ports->lock);
+	return rc;
+}
+
 static int check_driver(const struct rk_ports *ports, struct rk_error *e)
 {
-	if (ports->plane)
+	if (ports->plane || ports->backend)
 		return 0;
 	error_set(e, EOPNOTSUPP, "no PortDriver is available");
 	return error_hint(e, "start with [port] driver = builtin and a network driver other than "
@@ -93,6 +110,28 @@ static int check_conflict(
 	return 0;
 }
 
+static int open_port(struct rk_ports *ports, const struct rk_port_spec *spec,
+	const struct rk_forward *forward, struct rk_error *e)
+{
+	if (ports->backend)
+		return ports->backend->driver->add(ports->backend, spec, forward, e);
+	return plane_add(ports->plane, forward, e);
+}
+
+static int close_port(struct rk_ports *ports, uint32_t id, struct rk_error *e)
+{
+	if (ports->backend)
+		return ports->backend->driver->remove(ports->backend, id, e);
+	return plane_remove(ports->plane, id, e);
+}
+
+// -ENOENT: the plane does not know the port.
+static int read_stats(struct rk_ports *ports, uint32_t id, struct rk_port_stats *stats)
+{
+	*stats = (struct rk_port_stats){.state = PORT_LISTENING};
+	return ports->backend ? 0 : plane_stats(ports->plane, id, stats);
+}
+
 static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec, struct rk_port *port,
 	struct rk_error *e)
 {
@@ -111,7 +150,7 @@ static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec, s
 	if (rc < 0)
 		return rc;
 	forward.id = ports->last_id + 1;
-	rc = plane_add(ports->plane, &forward, e);
+	rc = open_port(ports, spec, &forward, e);
 	if (rc < 0)
 		return rc;
 	*port = (struct rk_port){.id = ++ports->last_id, .spec = *spec};
@@ -150,7 +189,7 @@ static int remove_locked(struct rk_ports *ports, uint32_t id, struct rk_error *e
 
 	if (!port)
 		return error_set(e, ENOENT, "unknown id: %u", id);
-	rc = plane_remove(ports->plane, id, e);
+	rc = close_port(ports, id, e);
 	if (rc < 0)
 		return rc;
 	after = ports->count - (size_t)(port - ports->items) - 1;
@@ -238,7 +277,7 @@ ssize_t ports_report(struct rk_ports *ports, struct rk_port_report **list, struc
 
 		report->port = ports->items[i];
 		// A port that the plane does not know is none to report on.
-		if (plane_stats(ports->plane, report->port.id, &report->stats) == 0)
+		if (read_stats(ports, report->port.id, &report->stats) == 0)
 			count++;
 	}
 	pthread_mutex_unlock(&ports->lock);

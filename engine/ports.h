@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "config/portspec.h"
+#include "drivers/driver.h"
 #include "engine/plane.h"
 
 #include <stddef.h>
@@ -25,6 +26,11 @@ struct rk_port_report {
 // `plane` is borrowed and may be NULL (no port driver): then every other function but
 // ports_destroy() returns -EOPNOTSUPP. Returns NULL when there is no memory.
 struct rk_ports *ports_create(struct rk_plane *plane);
+// From now on the ports go to a started port driver instead of a plane; borrowed, like that.
+// What its ports carry is not counted: their statistics stay 0.
+void ports_use_backend(struct rk_ports *ports, struct rk_port_backend *backend);
+// Fills *e when the backend's watch_fd is readable: what died, and how. Returns -code.
+int ports_describe_death(struct rk_ports *ports, struct rk_error *e);
 // Forgets the table; the plane keeps its ports until plane_stop().
 void ports_destroy(struct rk_ports *ports);
 

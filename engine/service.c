@@ -65,12 +65,34 @@ static int start_plane(
 	return rc;
 }
 
+// A port driver with a program of its own, which stands in for the data plane.
+static int start_backend(struct rk_service *service, const struct rk_config *config,
+	const struct rk_state_dir *dir, struct rk_error *e)
+{
+	const struct rk_port_driver *driver = port_driver_find(config->port.driver);
+	int rc;
+
+	if (!driver->start)
+		return 0;
+	service->backend = (struct rk_port_backend){.driver = driver,
+		.config = config,
+		.state_dir = dir->path,
+		.network = &service->network,
+		.watch_fd = -1};
+	rc = driver->start(&service->backend, e);
+	if (rc < 0)
+		service->backend.driver = NULL;
+	return rc;
+}
+
 static int start_ports(
 	struct rk_service *service, const struct rk_config *config, struct rk_error *e)
 {
 	service->ports = ports_create(service->plane);
 	if (!service->ports)
 		return error_errno(e, ENOMEM, "table of ports");
+	if (service->backend.driver)
+		ports_use_backend(service->ports, &service->backend);
 	return ports_add_all(
 		service->ports, config->port.publish.items, config->port.publish.count, e);
 }
@@ -101,6 +123,11 @@ static int start_api(struct rk_service *service, const struct rk_config *config,
 
 static void log_ready(const struct rk_service *service, const struct rk_config *config)
 {
+	if (service->backend.driver) {
+		log_info("ready: %zu ports published by %s", config->port.publish.count,
+			service->backend.driver->name);
+		return;
+	}
 	if (!service->plane) {
 		log_info("ready: no port forwarding");
 		return;
@@ -122,6 +149,8 @@ int service_start(struct rk_service *service, const struct rk_config *config,
 	else
 		rc = service_set_helper(service, config, network_message, e);
 	if (rc == 0)
+		rc = start_backend(service, config, dir, e);
+	if (rc == 0)
 		rc = start_ports(service, config, e);
 	if (rc == 0)
 		rc = start_api(service, config, dir, e);
@@ -137,11 +166,23 @@ int service_helper_lost_fd(const struct rk_service *service)
 	return service->plane ? plane_helper_lost_fd(service->plane) : -1;
 }
 
+int service_backend_lost_fd(const struct rk_service *service)
+{
+	return service->backend.driver ? service->backend.watch_fd : -1;
+}
+
+int service_describe_death(struct rk_service *service, struct rk_error *e)
+{
+	return ports_describe_death(service->ports, e);
+}
+
 void service_stop(struct rk_service *service)
 {
 	api_stop(service->api);
 	if (service->plane)
 		plane_stop(service->plane);
+	if (service->backend.driver)
+		service->backend.driver->stop(&service->backend);
 	ports_destroy(service->ports);
 	memset(service, 0, sizeof(*service));
 }

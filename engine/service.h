@@ -5,9 +5,11 @@
 #include "base/msg.h"
 #include "base/statedir.h"
 #include "config/config.h"
+#include "drivers/driver.h"
 
 struct rk_service {
-	struct rk_plane *plane; // NULL: this port driver has none
+	struct rk_plane *plane;		// NULL: this port driver has none
+	struct rk_port_backend backend; // driver NULL: none either
 	struct rk_ports *ports;
 	struct rk_api *api;
 	struct rk_network_info network;
@@ -22,5 +24,9 @@ int service_set_helper(struct rk_service *service, const struct rk_config *confi
 	struct rk_message *message, struct rk_error *e);
 // Readable when the helper is gone, -1 when there is nothing to watch.
 int service_helper_lost_fd(const struct rk_service *service);
+// Readable when the port driver has lost a process, -1 when there is nothing to watch; *e then says
+// how it died.
+int service_backend_lost_fd(const struct rk_service *service);
+int service_describe_death(struct rk_service *service, struct rk_error *e);
 // In order: no more requests, no more traffic. Safe when nothing was started.
 void service_stop(struct rk_service *service);

@@ -2,13 +2,12 @@
 
 #include "engine/sockets.h"
 
+#include "base/bind.h"
 #include "base/fd.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
-
-#define UNPRIVILEGED_PORT_FILE "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 
 static int set_option(int fd, int level, int option)
 {
@@ -64,40 +63,6 @@ static int open_one(const struct rk_forward *forward, const struct rk_addr *addr
 	if (result == 0 && !shared)
 		result = set_option(fd, SOL_SOCKET, SO_REUSEPORT);
 	return result < 0 ? result : fd_take(&fd);
-}
-
-static int explain_privileged(uint16_t port, struct rk_error *e)
-{
-	char start[32] = "1024";
-
-	if (file_read_text(UNPRIVILEGED_PORT_FILE, start, sizeof(start)) > 0)
-		start[strcspn(start, "\n")] = '\0';
-	return error_hint(e,
-		"port %u is privileged: net.ipv4.ip_unprivileged_port_start is %s; lower it with "
-		"`sysctl net.ipv4.ip_unprivileged_port_start=%u`, give the program the capability "
-		"with `setcap cap_net_bind_service=ep`, or publish a port from %s on",
-		port, start, port, start);
-}
-
-static int explain(
-	const struct rk_forward *forward, const struct rk_addr *addr, int code, struct rk_error *e)
-{
-	char text[RK_ADDR_TEXT_MAX];
-	const char *proto = forward->socktype == SOCK_STREAM ? "tcp" : "udp";
-
-	addr_format(addr, text, sizeof(text));
-	error_errno(e, code, "cannot listen on %s/%s", text, proto);
-	if (code == EACCES)
-		return explain_privileged(addr_port(addr), e);
-	if (code == EADDRINUSE)
-		return error_hint(e,
-			"another program has the port: `ss -lnp%c sport = :%u` shows it",
-			forward->socktype == SOCK_STREAM ? 't' : 'u', addr_port(addr));
-	if (code == EADDRNOTAVAIL)
-		return error_hint(e, "no interface of this host has that address");
-	if (code == EMFILE)
-		return error_hint(e, "raise the limit of open files (ulimit -n)");
-	return -code;
 }
 
 static void keep(struct rk_share *share, int fd, const struct rk_addr *addr)
@@ -161,5 +126,5 @@ int sockets_open(struct rk_share *const *shares, unsigned count, struct rk_error
 		return 0;
 	for (unsigned i = 0; i < count; i++)
 		sockets_close(shares[i]);
-	return explain(forward, addr, -result, e);
+	return bind_explain(addr, forward->socktype, -result, e);
 }

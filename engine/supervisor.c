@@ -272,6 +272,13 @@ static void on_helper_lost(struct supervisor *s)
 		log_debug("the namespace's helper ended: new connections wait for the next one");
 }
 
+// The network's own daemon is watched by nsctl, a port driver's processes by us.
+static void on_backend_lost(struct supervisor *s)
+{
+	service_describe_death(&s->service, s->error);
+	fail(s);
+}
+
 static void on_deadline(struct supervisor *s)
 {
 	switch (s->phase) {
@@ -307,8 +314,9 @@ static void serve_once(struct supervisor *s)
 		{s->signal_fd, POLLIN, 0},
 		{service_helper_lost_fd(&s->service), POLLIN, 0},
 		{s->nsctl.pidfd, POLLIN, 0},
+		{service_backend_lost_fd(&s->service), POLLIN, 0},
 	};
-	int ready = poll(fds, 4, remaining_ms(s));
+	int ready = poll(fds, sizeof(fds) / sizeof(fds[0]), remaining_ms(s));
 
 	if (ready < 0 && errno != EINTR) {
 		error_errno(s->error, errno, "wait for events");
@@ -324,6 +332,8 @@ static void serve_once(struct supervisor *s)
 		on_nsctl_gone(s);
 	if (fds[2].revents && s->phase != RUN_ENDED)
 		on_helper_lost(s);
+	if (fds[4].revents && s->phase != RUN_ENDED)
+		on_backend_lost(s);
 	if (fds[1].revents && s->phase != RUN_ENDED)
 		on_signals(s);
 }

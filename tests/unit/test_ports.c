@@ -1,0 +1,271 @@
+// test_ports.c: what a port spec means, and the table of published ports on a real data plane.
+
+#include "base/fd.h"
+#include "engine/ports.h"
+#include "engine/ports_forward.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct rk_port_spec parse(const char *text)
+{
+	struct rk_port_spec spec;
+	struct rk_error e;
+
+	cr_assert_eq(port_spec_parse(&spec, text, strlen(text), &e), 0, "%s: %s", text, e.text);
+	return spec;
+}
+
+// --- resolution
+
+// "192.0.2.1" is the host's own first address here. Listeners and targets as text, "" = none.
+struct resolution {
+	char spec[64];
+	char listeners[2][48];
+	char targets[2][48];
+};
+
+ParameterizedTestParameters(ports, resolve)
+{
+	static struct resolution cases[] = {
+		{":8080:80/tcp", {"0.0.0.0:8080", "[::]:8080"}, {"127.0.0.1:80", "[::1]:80"}},
+		{"0.0.0.0:8080:80/udp", {"0.0.0.0:8080", "[::]:8080"},
+			{"127.0.0.1:80", "[::1]:80"}},
+		{"[::]:8080:80/tcp", {"[::]:8080", "0.0.0.0:8080"}, {"[::1]:80", "127.0.0.1:80"}},
+		{":8080:80/tcp4", {"0.0.0.0:8080", ""}, {"127.0.0.1:80", "[::1]:80"}},
+		{":8080:80/udp6", {"[::]:8080", ""}, {"[::1]:80", "127.0.0.1:80"}},
+		{"[::]:8080:80/tcp6", {"[::]:8080", ""}, {"[::1]:80", "127.0.0.1:80"}},
+		{"127.0.0.1:8080:80/tcp", {"127.0.0.1:8080", ""}, {"127.0.0.1:80", "[::1]:80"}},
+		{"127.0.0.2:8080:80/tcp", {"127.0.0.2:8080", ""}, {"127.0.0.2:80", "[::1]:80"}},
+		{"[::1]:8080:80/tcp", {"[::1]:8080", ""}, {"[::1]:80", "127.0.0.1:80"}},
+		{"192.0.2.1:8080:80/tcp", {"192.0.2.1:8080", ""}, {"127.0.0.1:80", "[::1]:80"}},
+		{"192.0.2.7:8080:80/tcp", {"192.0.2.7:8080", ""}, {"192.0.2.7:80", "127.0.0.1:80"}},
+		{"[2001:db8::7]:8080:80/tcp", {"[2001:db8::7]:8080", ""},
+			{"[2001:db8::7]:80", "[::1]:80"}},
+		{"0.0.0.0:8080:10.0.2.100:80/tcp", {"0.0.0.0:8080", "[::]:8080"},
+			{"10.0.2.100:80", ""}},
+		{"[::1]:8080:10.0.2.100:80/udp", {"[::1]:8080", ""}, {"10.0.2.100:80", ""}},
+		{"127.0.0.1:8080:[::2]:80/udp4", {"127.0.0.1:8080", ""}, {"[::2]:80", ""}},
+	};
+
+	return cr_make_param_array(struct resolution, cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+static void expect_addresses(const char *spec, const struct rk_addr *addresses, unsigned count,
+	const char (*expected)[48])
+{
+	char text[RK_ADDR_TEXT_MAX];
+
+	cr_expect_eq(count, expected[1][0] ? 2u : 1u, "%s: %u addresses", spec, count);
+	for (unsigned i = 0; i < count; i++)
+		cr_expect_str_eq(addr_format(&addresses[i], text, sizeof(text)), expected[i],
+			"%s: address %u is %s, not %s", spec, i, text, expected[i]);
+}
+
+ParameterizedTest(struct resolution *expected, ports, resolve)
+{
+	struct rk_port_spec spec = parse(expected->spec);
+	struct rk_forward forward;
+	struct rk_addr host_ip;
+	struct rk_error e;
+
+	cr_assert_eq(addr_parse(&host_ip, "192.0.2.1", 9, 0), 0);
+	cr_assert_eq(ports_forward_resolve(&forward, &spec, &host_ip, &e), 0);
+	expect_addresses(expected->spec, forward.listeners, forward.listener_count,
+		(const char(*)[48])expected->listeners);
+	expect_addresses(expected->spec, forward.targets, forward.target_count,
+		(const char(*)[48])expected->targets);
+	cr_expect_eq(forward.listeners_optional, forward.listener_count == 2);
+	cr_expect_eq(forward.socktype, proto_is_udp(spec.proto) ? SOCK_DGRAM : SOCK_STREAM);
+}
+
+Test(ports, host_without_an_address_keeps_the_parent_address)
+{
+	struct rk_port_spec spec = parse("192.0.2.1:8080:80/tcp");
+	struct rk_addr none = {.sa.sa_family = AF_UNSPEC};
+	struct rk_forward forward;
+	char text[RK_ADDR_TEXT_MAX];
+
+	cr_assert_eq(ports_forward_resolve(&forward, &spec, &none, NULL), 0);
+	cr_expect_str_eq(addr_format(&forward.targets[0], text, sizeof(text)), "192.0.2.1:80");
+}
+
+// --- the table
+
+static struct rk_plane *plane;
+static struct rk_ports *ports;
+
+static void start_table(void)
+{
+	const struct rk_plane_options options = {
+		.workers = 1,
+		.max_flows = 16,
+		.pool_size = 1,
+		.udp_idle_timeout_ms = 1000,
+		.connect_timeout_ms = 1000,
+	};
+	struct rk_error e;
+
+	cr_assert_eq(plane_start(&plane, &options, &e), 0, "%s", e.text);
+	ports = ports_create(plane);
+	cr_assert(ports);
+}
+
+static void stop_table(void)
+{
+	plane_stop(plane);
+	ports_destroy(ports);
+}
+
+// A TCP port on 127.0.0.1 that nobody has now.
+static uint16_t free_port(void)
+{
+	struct rk_addr addr;
+	socklen_t size = sizeof(addr);
+	RK_CLEANUP_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	cr_assert_eq(addr_parse(&addr, "127.0.0.1", 9, 0), 0);
+	cr_assert_eq(bind(fd, &addr.sa, addr_length(&addr)), 0);
+	cr_assert_eq(getsockname(fd, &addr.sa, &size), 0);
+	return addr_port(&addr);
+}
+
+static struct rk_port_spec local_spec(const char *proto, uint16_t parent_port)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "127.0.0.1:%u:80/%s", parent_port, proto);
+	return parse(text);
+}
+
+static bool accepts(uint16_t port)
+{
+	struct rk_addr addr;
+	RK_CLEANUP_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	cr_assert_eq(addr_parse(&addr, "127.0.0.1", 9, port), 0);
+	return connect(fd, &addr.sa, addr_length(&addr)) == 0;
+}
+
+Test(ports, ids_count_up_and_are_not_used_again, .init = start_table, .fini = stop_table)
+{
+	struct rk_port_spec spec = local_spec("tcp", free_port());
+	struct rk_port port;
+	struct rk_error e;
+
+	cr_assert_eq(ports_add(ports, &spec, &port, &e), 0, "%s", e.text);
+	cr_expect_eq(port.id, 1u);
+	cr_expect(accepts(spec.parent_port));
+	cr_assert_eq(ports_remove(ports, 1, &e), 0, "%s", e.text);
+	cr_expect_not(accepts(spec.parent_port), "still open after the removal");
+	cr_assert_eq(ports_add(ports, &spec, &port, &e), 0, "%s", e.text);
+	cr_expect_eq(port.id, 2u);
+	cr_expect_eq(ports_remove(ports, 1, &e), -ENOENT);
+	cr_expect_str_eq(e.text, "unknown id: 1");
+}
+
+Test(ports, same_address_is_a_conflict, .init = start_table, .fini = stop_table)
+{
+	struct rk_port_spec spec = local_spec("tcp", free_port());
+	struct rk_port port;
+	struct rk_error e;
+
+	cr_assert_eq(ports_add(ports, &spec, &port, &e), 0, "%s", e.text);
+	spec.child_port = 81;
+	cr_expect_eq(ports_add(ports, &spec, &port, &e), -EEXIST);
+	cr_expect_str_eq(e.text, "conflict with ID 1");
+	spec.proto = PROTO_TCP4;
+	cr_expect_eq(ports_add(ports, &spec, &port, &e), -EADDRINUSE, "another protocol name");
+	spec.proto = PROTO_UDP;
+	cr_expect_eq(ports_add(ports, &spec, &port, &e), 0, "%s", e.text);
+}
+
+Test(ports, one_ipv6_address_in_two_spellings_is_a_conflict, .init = start_table,
+	.fini = stop_table)
+{
+	struct rk_port_spec first = parse("[::1]:1:80/udp");
+	struct rk_port_spec second = parse("[0:0::1]:1:80/udp");
+	struct rk_port port;
+	struct rk_error e;
+
+	first.parent_port = second.parent_port = free_port();
+	cr_assert_eq(ports_add(ports, &first, &port, &e), 0, "%s", e.text);
+	cr_expect_eq(ports_add(ports, &second, &port, &e), -EEXIST);
+}
+
+Test(ports, list_is_published_as_a_whole_or_not_at_all, .init = start_table, .fini = stop_table)
+{
+	uint16_t number = free_port();
+	struct rk_port_spec specs[] = {local_spec("tcp", number), local_spec("tcp4", number)};
+	struct rk_port *list = NULL;
+	char expected[64];
+	struct rk_error e;
+
+	snprintf(expected, sizeof(expected), "127.0.0.1:%u:80/tcp4", number);
+	cr_expect_eq(ports_add_all(ports, specs, 2, &e), -EADDRINUSE);
+	cr_expect(strstr(e.text, expected), "the error names no spec: %s", e.text);
+	cr_expect_eq(ports_list(ports, &list, &e), 0);
+	cr_expect_not(accepts(number), "the first of the list is still open");
+	free(list);
+}
+
+Test(ports, list_and_report_are_ordered_by_id, .init = start_table, .fini = stop_table)
+{
+	struct rk_port_report *reports = NULL;
+	struct rk_port *list = NULL;
+	struct rk_port port;
+	struct rk_error e;
+
+	for (int i = 0; i < 3; i++) {
+		struct rk_port_spec spec = local_spec("tcp", free_port());
+
+		cr_assert_eq(ports_add(ports, &spec, &port, &e), 0, "%s", e.text);
+	}
+	cr_assert_eq(ports_remove(ports, 2, &e), 0);
+	cr_assert_eq(ports_list(ports, &list, &e), 2);
+	cr_expect_eq(list[0].id, 1u);
+	cr_expect_eq(list[1].id, 3u);
+	cr_assert_eq(ports_report(ports, &reports, &e), 2);
+	cr_expect_eq(reports[1].port.id, 3u);
+	cr_expect_eq(reports[1].stats.state, PORT_LISTENING);
+	free(list);
+	free(reports);
+}
+
+Test(ports, bad_spec_is_refused, .init = start_table, .fini = stop_table)
+{
+	struct rk_port_spec spec = local_spec("tcp4", 8080);
+	struct rk_port port;
+	struct rk_error e;
+
+	strcpy(spec.parent_ip, "::1");
+	cr_expect_eq(ports_add(ports, &spec, &port, &e), -EINVAL, "IPv6 address with tcp4");
+	strcpy(spec.parent_ip, "localhost");
+	cr_expect_eq(ports_add(ports, &spec, &port, &e), -EINVAL, "a name");
+	strcpy(spec.parent_ip, "127.0.0.1");
+	spec.child_port = 0;
+	cr_expect_eq(ports_add(ports, &spec, &port, &e), -EINVAL, "child port 0");
+}
+
+Test(ports, without_a_port_driver_everything_says_so)
+{
+	struct rk_ports *none = ports_create(NULL);
+	struct rk_port_spec spec = local_spec("tcp", 8080);
+	struct rk_port *list = NULL;
+	struct rk_port port;
+	struct rk_error e;
+
+	cr_expect_eq(ports_add_all(none, NULL, 0, &e), 0, "an empty list needs no driver");
+	cr_expect_eq(ports_add(none, &spec, &port, &e), -EOPNOTSUPP);
+	cr_expect_eq(ports_remove(none, 1, &e), -EOPNOTSUPP);
+	cr_expect_eq(ports_list(none, &list, &e), -EOPNOTSUPP);
+	cr_expect_str_eq(e.text, "no PortDriver is available");
+	ports_destroy(none);
+}

@@ -17,7 +17,7 @@
 static const int untouched[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGCHLD, SIGPIPE,
 	SIGURG, SIGWINCH, SIGKILL, SIGSTOP};
 
-int signals_open(void)
+int engine_signals_open(void)
 {
 	sigset_t set;
 	int fd;
@@ -32,12 +32,12 @@ int signals_open(void)
 	return fd < 0 ? -errno : fd;
 }
 
-bool signals_read(int fd, struct signalfd_siginfo *info)
+bool engine_signals_read(int fd, struct signalfd_siginfo *info)
 {
 	return read(fd, info, sizeof(*info)) == (ssize_t)sizeof(*info);
 }
 
-enum rk_signal_action signals_classify(const struct signalfd_siginfo *info)
+enum rk_signal_action engine_signals_classify(const struct signalfd_siginfo *info)
 {
 	if (info->ssi_code != SI_KERNEL)
 		return SIGNAL_FORWARD;
@@ -51,7 +51,7 @@ enum rk_signal_action signals_classify(const struct signalfd_siginfo *info)
 	}
 }
 
-bool signals_ask_to_stop(unsigned signal, bool running)
+bool engine_signals_ask_to_stop(unsigned signal, bool running)
 {
 	if (signal == SIGTERM || signal == SIGINT)
 		return true;

@@ -12,10 +12,10 @@ enum rk_signal_action {
 
 // Blocks every signal that is not a fault of our own, for this thread and those made later, and
 // ignores SIGPIPE. Returns a non-blocking signalfd, or -errno.
-int signals_open(void);
+int engine_signals_open(void);
 // Takes the next signal; false when there is none.
-bool signals_read(int fd, struct signalfd_siginfo *info);
-enum rk_signal_action signals_classify(const struct signalfd_siginfo *info);
+bool engine_signals_read(int fd, struct signalfd_siginfo *info);
+enum rk_signal_action engine_signals_classify(const struct signalfd_siginfo *info);
 // Whether a signal asks a program to end: SIGTERM, SIGINT (and before the command runs, SIGHUP
 // and SIGQUIT).
-bool signals_ask_to_stop(unsigned signal, bool running);
+bool engine_signals_ask_to_stop(unsigned signal, bool running);

@@ -232,7 +232,7 @@ static void on_channel(struct supervisor *s)
 // A signal that was sent to us alone, or any stop signal before there is a command.
 static void pass_on(struct supervisor *s, unsigned signal)
 {
-	bool stop = signals_ask_to_stop(signal, s->phase != RUN_STARTING);
+	bool stop = engine_signals_ask_to_stop(signal, s->phase != RUN_STARTING);
 
 	if (s->phase == RUN_STARTING) {
 		if (stop)
@@ -252,8 +252,8 @@ static void on_signals(struct supervisor *s)
 {
 	struct signalfd_siginfo info;
 
-	while (s->phase < RUN_KILLING && signals_read(s->signal_fd, &info)) {
-		enum rk_signal_action action = signals_classify(&info);
+	while (s->phase < RUN_KILLING && engine_signals_read(s->signal_fd, &info)) {
+		enum rk_signal_action action = engine_signals_classify(&info);
 
 		if (action == SIGNAL_SUSPEND)
 			raise(SIGSTOP);
@@ -356,7 +356,7 @@ static int start(struct supervisor *s, char *const *command)
 	struct rk_config *config = s->config;
 	int rc;
 
-	s->signal_fd = signals_open();
+	s->signal_fd = engine_signals_open();
 	if (s->signal_fd < 0)
 		return error_errno(s->error, -s->signal_fd, "signalfd");
 	rc = state_dir_open(&s->dir, config->engine.state_dir, s->error);

@@ -5,12 +5,16 @@
 
 #include <errno.h>
 
+// Whatever keeps io_uring from working here (a sysctl, seccomp, an old kernel, a memory limit),
+// epoll may still work.
 int ring_open(struct rk_ring **ring, const struct rk_ring_options *options)
 {
 	int result = -ENOSYS;
 
 	if (options->io != IO_EPOLL)
 		result = ring_uring_open(ring, options);
+	if (options->io == IO_EPOLL || (options->io == IO_AUTO && result < 0))
+		result = ring_epoll_open(ring, options);
 	return result;
 }
 

@@ -35,3 +35,4 @@ struct rk_ring_ops {
 };
 
 int ring_uring_open(struct rk_ring **ring, const struct rk_ring_options *options);
+int ring_epoll_open(struct rk_ring **ring, const struct rk_ring_options *options);

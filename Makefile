@@ -109,11 +109,7 @@ asan: deps
 
 .PHONY: lint
 lint: deps
-	tests/lint/format.sh
-	tests/lint/layers.sh
-	tests/lint/leftovers.sh
-	tests/lint/shell.sh
-	tests/lint/cppcheck.sh
+	tests/lint/all.sh
 
 # --- install ---------------------------------------------------------------------------------
 

@@ -43,10 +43,11 @@ static const char *in(const char *directory, const char *name)
 {
 	static char joined[2][256];
 	static int turn;
+	char text[sizeof(joined[0])]; // `directory` may be the other element of `joined`
 
 	turn = !turn;
-	snprintf(joined[turn], sizeof(joined[turn]), "%s/%s", directory, name);
-	return joined[turn];
+	snprintf(text, sizeof(text), "%s/%s", directory, name);
+	return memcpy(joined[turn], text, sizeof(text));
 }
 
 static bool exists(const char *name)

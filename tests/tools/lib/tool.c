@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-noreturn void tool_fail(const char *format, ...)
+_Noreturn void tool_fail(const char *format, ...)
 {
 	va_list args;
 

@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdnoreturn.h>
 #include <sys/socket.h>
 
 struct tool_address {
@@ -15,7 +14,7 @@ struct tool_address {
 	socklen_t length;
 };
 
-noreturn void tool_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+_Noreturn void tool_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 long tool_number(const char *text);
 uint64_t tool_now_ms(void);
 

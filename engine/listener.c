@@ -9,6 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+// With room for fewer flows than this, clients are accepted one by one: a multishot accept takes
+// all that wait in the backlog, and what has no room would have to be reset.
+#define ACCEPT_BURST 64
+
 static uint64_t listener_tag(const struct rk_listener *listener, uint8_t operation)
 {
 	return tag_make(operation, listener->share->forward.id, listener->slot);
@@ -23,7 +27,8 @@ static void listener_arm(struct rk_worker *worker, struct rk_listener *listener)
 	if (listener->share->forward.socktype == SOCK_DGRAM)
 		udp_receive(worker, listener, listener_tag(listener, OP_UDP_LISTENER));
 	else
-		ring_accept(worker->ring, listener->fd, listener_tag(listener, OP_ACCEPT));
+		ring_accept(worker->ring, listener->fd, worker_room(worker) < ACCEPT_BURST,
+			listener_tag(listener, OP_ACCEPT));
 }
 
 int listener_start(struct rk_worker *worker, struct rk_listener *listener)
@@ -82,18 +87,21 @@ void listener_accepted(struct rk_worker *worker, const struct rk_completion *com
 			close(completion->result);
 		return;
 	}
+	if (!(completion->flags & RING_MORE))
+		listener->armed = false;
 	if (completion->result >= 0)
 		tcp_open(worker, listener, completion->result);
+	if (listener->stopping) {
+		listener_drained(worker, listener);
+		return;
+	}
 	if (!worker_has_room(worker))
 		listener_fill(worker, listener);
-	if (completion->flags & RING_MORE)
+	if (listener->armed || listener->full)
 		return;
-	listener->armed = false;
-	if (listener->stopping)
-		listener_drained(worker, listener);
-	else if (completion->result >= 0 || completion->result == -ECONNABORTED)
+	if (completion->result >= 0 || completion->result == -ECONNABORTED)
 		listener_arm(worker, listener);
-	else if (!listener->full)
+	else
 		listener_pause(worker, listener, -completion->result);
 }
 

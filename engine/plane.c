@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 // A published port: one share per worker. The shares belong to the workers; this keeps them
@@ -28,6 +29,33 @@ struct rk_plane {
 	struct rk_plane_port *ports;
 	int helper_lost_fd;
 };
+
+// Descriptors that are nobody's flow: listeners of a few ports, the rings, the control thread's.
+#define DESCRIPTORS_RESERVED 96
+#define POOL_SIZE_MIN	     4
+#define FLOW_LIMIT_MIN	     4
+
+// Fits pools and flows into RLIMIT_NOFILE: a TCP flow has two descriptors, a pool holds up to four
+// kinds of sockets. So a worker never accepts a client for whose other half no descriptor is left.
+static void fit_descriptors(struct rk_plane_options *options)
+{
+	struct rlimit limit = {.rlim_cur = 1024};
+	uint32_t each, flows;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur > UINT32_MAX)
+		limit.rlim_cur = UINT32_MAX;
+	each = limit.rlim_cur > DESCRIPTORS_RESERVED
+		       ? (uint32_t)(limit.rlim_cur - DESCRIPTORS_RESERVED) / options->workers
+		       : 0;
+	if (options->pool_size > each / 16)
+		options->pool_size = each / 16 > POOL_SIZE_MIN ? each / 16 : POOL_SIZE_MIN;
+	flows = each > SOCKET_KIND_COUNT * options->pool_size
+			? (each - SOCKET_KIND_COUNT * options->pool_size) / 2
+			: 0;
+	if (options->max_flows > flows)
+		options->max_flows = flows > FLOW_LIMIT_MIN ? flows : FLOW_LIMIT_MIN;
+}
 
 // Workers take no signals: those are the control thread's.
 static int start_thread(struct rk_worker *worker)
@@ -85,8 +113,10 @@ int plane_start(
 	struct rk_plane **result, const struct rk_plane_options *options, struct rk_error *e)
 {
 	struct rk_plane *plane = calloc(1, sizeof(*plane));
+	struct rk_plane_options fitted = *options;
 	int code = plane ? 0 : -ENOMEM;
 
+	fit_descriptors(&fitted);
 	if (code == 0) {
 		plane->worker_count = options->workers;
 		plane->helper_lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -94,7 +124,7 @@ int plane_start(
 		code = !plane->workers ? -ENOMEM : plane->helper_lost_fd < 0 ? -errno : 0;
 	}
 	while (code == 0 && plane->started < options->workers)
-		code = start_worker(plane, options);
+		code = start_worker(plane, &fitted);
 	if (code < 0) {
 		if (plane)
 			plane_stop(plane);

@@ -20,7 +20,7 @@ struct rk_plane;
 struct rk_plane_options {
 	uint32_t workers; // > 0
 	enum rk_io_mode io;
-	uint32_t max_flows; // per worker
+	uint32_t max_flows; // per worker; both are lowered to what RLIMIT_NOFILE allows
 	uint32_t pool_size; // child sockets kept ready per worker and kind
 	uint32_t udp_idle_timeout_ms;
 	uint32_t connect_timeout_ms;

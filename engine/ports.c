@@ -136,7 +136,6 @@ static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec, s
 	struct rk_error *e)
 {
 	struct rk_forward forward;
-	struct rk_addr host_ip;
 	int rc = check_conflict(ports, spec, e);
 
 	if (rc == 0)
@@ -145,8 +144,7 @@ static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec, s
 		return rc;
 	if (ports->last_id == UINT32_MAX)
 		return error_set(e, ENOSPC, "all port ids of this run are used");
-	ports_forward_host_ip(&host_ip);
-	rc = ports_forward_resolve(&forward, spec, &host_ip, e);
+	rc = ports_forward_resolve(&forward, spec, e);
 	if (rc < 0)
 		return rc;
 	forward.id = ports->last_id + 1;

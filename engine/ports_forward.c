@@ -11,20 +11,17 @@
 //   ::                   tcp udp              [::] then 0.0.0.0    ::1 then 127.0.0.1
 //   ::                   tcp6 udp6            [::]                 ::1 then 127.0.0.1
 //   a loopback address   any                  it                   it, then the other family's
-//   the host's first     any                  it                   127.0.0.1 then ::1
-//   fe80::...%scope      any                  it                   ::1 then 127.0.0.1
-//   any other            any                  it                   it, then its family's loopback
+//   any other            any                  it                   its family's, then the other's
 //
-// The last three follow RootlessKit: an address that the host added on purpose (127.0.0.2, a second
-// address) leads to the same address in the child. A scope names an interface of the host, which
-// the child does not have.
+// A loopback address that was chosen on purpose (127.0.0.2) leads to the same address in the child,
+// as with RootlessKit. An address of the host's own interfaces never does: in the child it is not
+// local, so the connection would leave through the network driver and come back to our listener,
+// again and again.
 
 #include "engine/ports_forward.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <string.h>
 
 static struct rk_addr wildcard(int family, uint16_t port)
@@ -63,18 +60,6 @@ static int parse(
 	return 0;
 }
 
-static bool same_ip(const struct rk_addr *a, const struct rk_addr *b)
-{
-	struct rk_addr left = *a;
-	struct rk_addr right = *b;
-
-	if (right.sa.sa_family == AF_UNSPEC)
-		return false;
-	addr_set_port(&left, 0);
-	addr_set_port(&right, 0);
-	return addr_equal(&left, &right);
-}
-
 // The parent address as written, or the wildcard that the protocol implies.
 static int parent_address(
 	struct rk_addr *parent, const struct rk_port_spec *spec, struct rk_error *e)
@@ -105,26 +90,17 @@ static void add_target(struct rk_forward *forward, struct rk_addr target, uint16
 }
 
 // The child address when the spec has none; see the table above.
-static void add_default_targets(struct rk_forward *forward, const struct rk_addr *parent,
-	const struct rk_addr *host_ip, uint16_t port)
+static void add_default_targets(
+	struct rk_forward *forward, const struct rk_addr *parent, uint16_t port)
 {
 	int family = parent->sa.sa_family;
-	bool scoped = family == AF_INET6 && parent->in6.sin6_scope_id != 0;
-	bool kept = !addr_is_wildcard(parent) && !same_ip(parent, host_ip) && !scoped;
 
-	if (!kept) {
-		add_target(forward, loopback(family, port), port);
-		add_target(forward, loopback(other_family(family), port), port);
-		return;
-	}
-	add_target(forward, *parent, port);
-	if (addr_is_loopback(parent))
-		family = other_family(family);
-	add_target(forward, loopback(family, port), port);
+	add_target(forward, addr_is_loopback(parent) ? *parent : loopback(family, port), port);
+	add_target(forward, loopback(other_family(family), port), port);
 }
 
-int ports_forward_resolve(struct rk_forward *forward, const struct rk_port_spec *spec,
-	const struct rk_addr *host_ip, struct rk_error *e)
+int ports_forward_resolve(
+	struct rk_forward *forward, const struct rk_port_spec *spec, struct rk_error *e)
 {
 	struct rk_addr parent;
 	struct rk_addr child;
@@ -136,30 +112,11 @@ int ports_forward_resolve(struct rk_forward *forward, const struct rk_port_spec 
 	forward->socktype = proto_is_udp(spec->proto) ? SOCK_DGRAM : SOCK_STREAM;
 	add_listeners(forward, &parent, spec->proto);
 	if (!spec->child_ip[0]) {
-		add_default_targets(forward, &parent, host_ip, spec->child_port);
+		add_default_targets(forward, &parent, spec->child_port);
 		return 0;
 	}
 	rc = parse(&child, "child address", spec->child_ip, spec->child_port, e);
 	if (rc == 0)
 		add_target(forward, child, spec->child_port);
 	return rc;
-}
-
-void ports_forward_host_ip(struct rk_addr *host_ip)
-{
-	struct ifaddrs *list = NULL;
-
-	memset(host_ip, 0, sizeof(*host_ip));
-	host_ip->sa.sa_family = AF_UNSPEC;
-	if (getifaddrs(&list) < 0)
-		return;
-	for (struct ifaddrs *entry = list; entry; entry = entry->ifa_next) {
-		if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_INET)
-			continue;
-		memcpy(&host_ip->in4, entry->ifa_addr, sizeof(host_ip->in4));
-		if (!addr_is_loopback(host_ip))
-			break;
-		host_ip->sa.sa_family = AF_UNSPEC;
-	}
-	freeifaddrs(list);
 }

@@ -39,9 +39,9 @@ int ring_wait(struct rk_ring *ring, int64_t timeout_ms, ring_handler *handler, v
 	return ring->ops->wait(ring, timeout_ms, handler, context);
 }
 
-void ring_accept(struct rk_ring *ring, int fd, uint64_t tag)
+void ring_accept(struct rk_ring *ring, int fd, bool once, uint64_t tag)
 {
-	ring->ops->accept(ring, fd, tag);
+	ring->ops->accept(ring, fd, once, tag);
 }
 
 void ring_connect(struct rk_ring *ring, int fd, const struct rk_addr *addr, uint64_t tag)

@@ -101,7 +101,9 @@ const struct rk_ring_stats *ring_stats(const struct rk_ring *ring);
 int ring_wait(struct rk_ring *ring, int64_t timeout_ms, ring_handler *handler, void *context);
 
 // Stream sockets.
-void ring_accept(struct rk_ring *ring, int fd, uint64_t tag); // multishot; result: descriptor
+// Result: a descriptor. Multishot, or for one connection only (`once`) where taking more than that
+// would have to be undone.
+void ring_accept(struct rk_ring *ring, int fd, bool once, uint64_t tag);
 void ring_connect(struct rk_ring *ring, int fd, const struct rk_addr *addr, uint64_t tag);
 // Multishot. Ends without RING_MORE by itself when `limit` bytes or more, but less than twice as
 // many, have come in: that bounds what a flow holds; ask again when some were sent on. One

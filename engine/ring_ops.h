@@ -13,7 +13,7 @@ struct rk_ring_ops {
 	const char *name;
 	void (*close)(struct rk_ring *ring);
 	int (*wait)(struct rk_ring *ring, int64_t timeout_ms, ring_handler *handler, void *context);
-	void (*accept)(struct rk_ring *ring, int fd, uint64_t tag);
+	void (*accept)(struct rk_ring *ring, int fd, bool once, uint64_t tag);
 	void (*connect)(struct rk_ring *ring, int fd, const struct rk_addr *addr, uint64_t tag);
 	void (*receive)(struct rk_ring *ring, int fd, size_t limit, uint64_t tag);
 	void (*send)(struct rk_ring *ring, int fd, const struct iovec *iov, unsigned count,

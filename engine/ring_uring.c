@@ -112,11 +112,14 @@ static int uring_wait(
 	return result;
 }
 
-static void uring_accept(struct rk_ring *ring, int fd, uint64_t tag)
+static void uring_accept(struct rk_ring *ring, int fd, bool once, uint64_t tag)
 {
 	struct io_uring_sqe *sqe = uring_entry(uring_of(ring), tag);
 
-	io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
+	if (once)
+		io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
+	else
+		io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
 	sqe->user_data = tag;
 }
 

@@ -213,7 +213,13 @@ static void (*const handlers[OP_COUNT])(struct rk_worker *, const struct rk_comp
 
 static void dispatch(void *context, const struct rk_completion *completion)
 {
-	handlers[tag_operation(completion->tag)](context, completion);
+	struct rk_worker *worker = context;
+
+	if (worker->clock_stale) {
+		timers_update(&worker->timers);
+		worker->clock_stale = false;
+	}
+	handlers[tag_operation(completion->tag)](worker, completion);
 }
 
 static void run_timers(struct rk_worker *worker)
@@ -221,7 +227,8 @@ static void run_timers(struct rk_worker *worker)
 	struct rk_timers *timers = &worker->timers;
 	struct rk_timer *timer;
 
-	timers_update(timers);
+	if (worker->clock_stale)
+		timers_update(timers);
 	while ((timer = timers_expired(timers, TIMER_CONNECT)))
 		tcp_connect_timeout(worker, timer);
 	while ((timer = timers_expired(timers, TIMER_HALF_CLOSED)))
@@ -238,6 +245,7 @@ static void worker_loop(struct rk_worker *worker)
 {
 	ring_poll(worker->ring, worker->mailbox[0], POLLIN, tag_make(OP_MAILBOX, 0, 0));
 	while (!worker->stopping) {
+		worker->clock_stale = true;
 		if (ring_wait(worker->ring, timers_wait_ms(&worker->timers), dispatch, worker) < 0)
 			break;
 		run_timers(worker);

@@ -65,6 +65,7 @@ struct rk_worker {
 	uint32_t full_listeners;	// that wait for a free flow
 	uint32_t helper_generation;	// which channel a completion of OP_HELPER is about
 	bool stopping;
+	bool clock_stale;		    // the thread slept since timers_update()
 	_Atomic(struct rk_share *) retired; // for the control thread to free
 	uint64_t stale_completions;
 
@@ -86,10 +87,16 @@ int worker_command(struct rk_worker *worker, struct rk_command *command);
 // Thread entry; `argument` is the struct rk_worker.
 void *worker_run(void *argument);
 
-// Flows in use and room for one more.
+// How many flows may still begin.
+static inline uint32_t worker_room(const struct rk_worker *worker)
+{
+	uint32_t used = worker->tcp_flows.used + worker->udp_flows.used;
+
+	return used < worker->flow_limit ? worker->flow_limit - used : 0;
+}
 static inline bool worker_has_room(const struct rk_worker *worker)
 {
-	return worker->tcp_flows.used + worker->udp_flows.used < worker->flow_limit;
+	return worker_room(worker) > 0;
 }
 // All listeners of the share are closed: answers the removal, retires the share with its last flow.
 void worker_share_closed(struct rk_worker *worker, struct rk_share *share);

@@ -39,9 +39,7 @@ struct rk_api {
 
 struct body {
 	size_t received;
-	size_t capacity;
-	char *bytes;
-	bool no_memory;
+	char *bytes; // RK_API_BODY_MAX of them, NULL = none received or no memory
 };
 
 __attribute__((format(printf, 2, 0))) static void log_server(
@@ -87,18 +85,14 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	*request_context = NULL;
 }
 
+// Most requests have no body, so the buffer is made for the first piece.
 static void body_append(struct body *body, const char *data, size_t size)
 {
 	size_t end = body->received + size;
 
-	if (end > body->capacity && end <= RK_API_BODY_MAX) {
-		char *bytes = realloc(body->bytes, 2 * end);
-
-		body->no_memory |= !bytes;
-		body->capacity = bytes ? 2 * end : body->capacity;
-		body->bytes = bytes ? bytes : body->bytes;
-	}
-	if (end <= body->capacity && end <= RK_API_BODY_MAX)
+	if (!body->bytes)
+		body->bytes = malloc(RK_API_BODY_MAX);
+	if (body->bytes && end <= RK_API_BODY_MAX)
 		memcpy(body->bytes + body->received, data, size);
 	body->received = end;
 }
@@ -133,7 +127,7 @@ static enum MHD_Result answer(struct rk_api *api, struct MHD_Connection *connect
 	if (body->received > RK_API_BODY_MAX) {
 		error_set(&e, EMSGSIZE, "the body is longer than %d bytes", RK_API_BODY_MAX);
 		api_reply_error(&reply, MHD_HTTP_BAD_REQUEST, &e);
-	} else if (body->no_memory) {
+	} else if (body->received > 0 && !body->bytes) {
 		error_errno(&e, ENOMEM, "request body");
 		api_reply_error(&reply, MHD_HTTP_INTERNAL_SERVER_ERROR, &e);
 	} else {
@@ -141,6 +135,17 @@ static enum MHD_Result answer(struct rk_api *api, struct MHD_Connection *connect
 	}
 	log_debug("api: %s %s: %u", request->method, request->path, reply.status);
 	return send_reply(connection, &reply);
+}
+
+// The length of a body that is too long to be read to its end, as its header announces it; else 0.
+// Answered at once, a client that asked first (Expect: 100-continue) does not even send it.
+static size_t announced_excess(struct MHD_Connection *connection)
+{
+	const char *text = MHD_lookup_connection_value(
+		connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	size_t length = text ? strtoul(text, NULL, 10) : 0;
+
+	return length > BODY_DRAIN_MAX ? length : 0;
 }
 
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
@@ -153,8 +158,11 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 
 	(void)version;
 	if (!body) {
-		*request_context = calloc(1, sizeof(*body));
-		return *request_context ? MHD_YES : MHD_NO;
+		*request_context = body = calloc(1, sizeof(*body));
+		if (!body)
+			return MHD_NO;
+		body->received = announced_excess(connection);
+		return body->received ? answer(api, connection, &request, body) : MHD_YES;
 	}
 	if (*size > 0) {
 		body_append(body, data, *size);

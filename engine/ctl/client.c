@@ -119,17 +119,18 @@ static int perform(struct ctl_client *client, const char *method, const char *pa
 	return 0;
 }
 
-// {"message": TEXT} is the server's own word; anything else is quoted as far as it fits.
+// {"message": TEXT} is the server's own word; of anything else the first line is quoted.
 static int refuse(const struct ctl_client *client, long status, struct rk_error *e)
 {
 	cJSON *body = client->answer ? cJSON_Parse(client->answer) : NULL;
 	const cJSON *message = cJSON_GetObjectItemCaseSensitive(body, "message");
+	const char *text = client->answer ? client->answer : "";
 
 	if (cJSON_IsString(message))
 		error_set(e, EINVAL, "%s", message->valuestring);
 	else
-		error_set(e, EINVAL, "unexpected HTTP status %ld: %.200s", status,
-			client->answer ? client->answer : "");
+		error_set(e, EINVAL, "unexpected HTTP status %ld: %.*s", status,
+			(int)strcspn(text, "\r\n"), text);
 	cJSON_Delete(body);
 	return -EINVAL;
 }

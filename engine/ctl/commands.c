@@ -101,11 +101,12 @@ static size_t count_words(char *const *words)
 static int add_ports(struct ctl_client *client, char *const *words, bool json, struct rk_error *e)
 {
 	size_t count = count_words(words);
-	RK_CLEANUP_FREE struct rk_port_spec *specs = calloc(count + 1, sizeof(*specs));
+	RK_CLEANUP_FREE struct rk_port_spec *specs = NULL;
 	int rc = 0;
 
 	if (count == 0)
 		return error_set(e, EINVAL, "no port specified");
+	specs = calloc(count, sizeof(*specs));
 	if (!specs)
 		return error_errno(e, ENOMEM, "list of %zu ports", count);
 	for (size_t i = 0; rc == 0 && i < count; i++)

@@ -261,3 +261,23 @@ ParameterizedTest(struct routed *expected, api_routes, answers)
 	free(reply.body);
 	ports_destroy(none);
 }
+
+Test(api_routes, bad_ids_are_named)
+{
+	static const char *const paths[] = {
+		"/v1/ports/-1", "/v1/ports/ 1", "/v1/ports/1x", "/v1/ports/4294967297"};
+	const struct rk_network_info network = {.child_pid = 1};
+	const struct rk_api_info info = {.state_dir = "/s", .network = &network};
+	struct rk_ports *none = ports_create(NULL);
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		const struct rk_api_request request = {.method = "DELETE", .path = paths[i]};
+		struct rk_api_reply reply;
+
+		api_routes_answer(&reply, &request, &info, none);
+		cr_expect(
+			reply.body && strstr(reply.body, "bad id"), "%s: %s", paths[i], reply.body);
+		free(reply.body);
+	}
+	ports_destroy(none);
+}

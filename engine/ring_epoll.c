@@ -162,7 +162,9 @@ struct rk_descriptor *ring_epoll_start_read(
 void ring_epoll_end_read(struct rk_epoll *epoll, int fd, int32_t result)
 {
 	struct rk_descriptor *descriptor = descriptor_of(epoll, fd);
-	bool of_listener = descriptor->reading == READ_ACCEPT || descriptor->reading == READ_FROM;
+	bool of_listener = descriptor->reading == READ_ACCEPT ||
+			   descriptor->reading == READ_ACCEPT_ONE ||
+			   descriptor->reading == READ_FROM;
 
 	if (result == -ENOBUFS)
 		epoll->base.stats.no_buffers++;
@@ -281,6 +283,7 @@ static void step_read(struct rk_epoll *epoll, int fd, enum rk_epoll_read kind)
 	case READ_NONE:
 		break;
 	case READ_ACCEPT:
+	case READ_ACCEPT_ONE:
 		ring_epoll_step_accept(epoll, fd);
 		break;
 	case READ_STREAM:

@@ -36,7 +36,14 @@
 #define RING_READABLE (EPOLLIN | EPOLLRDHUP | RING_BROKEN)
 #define RING_WRITABLE (EPOLLOUT | RING_BROKEN)
 
-enum rk_epoll_read { READ_NONE, READ_ACCEPT, READ_STREAM, READ_FROM, READ_DATAGRAM };
+enum rk_epoll_read {
+	READ_NONE,
+	READ_ACCEPT,
+	READ_ACCEPT_ONE,
+	READ_STREAM,
+	READ_FROM,
+	READ_DATAGRAM,
+};
 enum rk_epoll_write { WRITE_NONE, WRITE_CONNECT, WRITE_SEND };
 
 // What is known of one descriptor. All zero: nothing.
@@ -123,7 +130,7 @@ void ring_epoll_step_receive_from(struct rk_epoll *epoll, int fd);
 void ring_epoll_step_receive_datagram(struct rk_epoll *epoll, int fd);
 
 // The operations that are more than a line, as in ring.h.
-void ring_epoll_accept(struct rk_ring *ring, int fd, uint64_t tag);
+void ring_epoll_accept(struct rk_ring *ring, int fd, bool once, uint64_t tag);
 void ring_epoll_connect(struct rk_ring *ring, int fd, const struct rk_addr *addr, uint64_t tag);
 void ring_epoll_receive(struct rk_ring *ring, int fd, size_t limit, uint64_t tag);
 void ring_epoll_send(struct rk_ring *ring, int fd, const struct iovec *iov, unsigned count,

@@ -24,7 +24,7 @@ static int set_nonblocking(int fd)
 
 // --- accept
 
-void ring_epoll_accept(struct rk_ring *ring, int fd, uint64_t tag)
+void ring_epoll_accept(struct rk_ring *ring, int fd, bool once, uint64_t tag)
 {
 	struct rk_epoll *epoll = epoll_of(ring);
 	int result = set_nonblocking(fd);
@@ -32,7 +32,8 @@ void ring_epoll_accept(struct rk_ring *ring, int fd, uint64_t tag)
 	if (result < 0)
 		ring_epoll_complete(epoll, tag, result);
 	else
-		ring_epoll_start_read(epoll, fd, READ_ACCEPT, EPOLLIN, tag);
+		ring_epoll_start_read(
+			epoll, fd, once ? READ_ACCEPT_ONE : READ_ACCEPT, EPOLLIN, tag);
 }
 
 // One client; false when there is no further one for now.
@@ -52,6 +53,10 @@ static bool accept_one(struct rk_epoll *epoll, int fd)
 	}
 	if (client < 0) {
 		ring_epoll_end_read(epoll, fd, -errno);
+		return false;
+	}
+	if (descriptor->reading == READ_ACCEPT_ONE) {
+		ring_epoll_end_read(epoll, fd, client);
 		return false;
 	}
 	ring_epoll_complete_buffer(epoll, descriptor->read_tag, client, RING_MORE, 0);

@@ -12,8 +12,8 @@
 #include "nsctl/explain.h"
 #include "nsctl/family.h"
 #include "nsctl/init.h"
-#include "nsctl/link.h"
 #include "nsctl/mounts.h"
+#include "nsctl/peer.h"
 #include "nsctl/signals.h"
 
 #include <errno.h>
@@ -106,7 +106,7 @@ static int announce(struct init *init, const struct rk_network_info *info, struc
 		rc = init_start_helper(init, ends, e);
 	if (rc < 0)
 		return rc;
-	rc = link_send(options->channel, MSG_NETWORK, info, sizeof(*info), ends, options->workers,
+	rc = peer_send(options->channel, MSG_NETWORK, info, sizeof(*info), ends, options->workers,
 		"host side", e);
 	for (unsigned i = 0; i < options->workers; i++)
 		fd_close(&ends[i]);
@@ -118,15 +118,15 @@ static int set_up(struct init *init, struct rk_error *e)
 	static struct rk_message message;
 	const struct child_options *options = init->options;
 	int channel = options->channel;
-	int rc = link_send(channel, MSG_CHILD_READY, NULL, 0, NULL, 0, "host side", e);
+	int rc = peer_send(channel, MSG_CHILD_READY, NULL, 0, NULL, 0, "host side", e);
 
 	if (rc == 0)
-		rc = link_expect(
+		rc = peer_expect(
 			channel, PHASE_CHILD_SETUP, MSG_CHILD_MAPPED, "host side", &message, e);
 	if (rc == 0)
 		rc = become_root(options, e);
 	if (rc == 0)
-		rc = link_expect(
+		rc = peer_expect(
 			channel, PHASE_CHILD_SETUP, MSG_CHILD_CONFIGURE, "host side", &message, e);
 	if (rc == 0)
 		rc = apply(options, &message.network, e);
@@ -149,7 +149,7 @@ void child_main(const struct child_options *options)
 	else
 		rc = set_up(&init, &e);
 	if (rc < 0) {
-		link_send(options->channel, MSG_ERROR, &e, sizeof(e), NULL, 0, "host side", NULL);
+		peer_send(options->channel, MSG_ERROR, &e, sizeof(e), NULL, 0, "host side", NULL);
 		_exit(1);
 	}
 	init_serve(&init);

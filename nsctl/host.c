@@ -8,7 +8,7 @@
 //	                        everything is killed.
 //	MSG_EXITED              the run is over, with the command's exit status.
 //	MSG_ERROR, child died,  one error, exit status 1 (127 or 126 follow as MSG_EXITED when the
-//	network daemon died     command could not be executed).
+//	network process died    command could not be executed).
 //	engine gone             everything is killed at once.
 //
 // host_end() undoes whatever exists by then, in the reverse order of its making.
@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "nsctl/family.h"
 #include "nsctl/host_private.h"
-#include "nsctl/link.h"
+#include "nsctl/peer.h"
 #include "nsctl/signals.h"
 
 #include <errno.h>
@@ -32,6 +32,7 @@
 #define SIGNAL_ECHO_MS	 200
 #define CHILD_END_MS	 6000 // the child gives its descendants 5000 ms
 #define KILL_PATIENCE_MS 5000
+#define CHILD_STATUS_MS	 500 // between the end of its channel and its own
 
 static int64_t now_ms(void)
 {
@@ -82,7 +83,7 @@ static int forward_signal(struct host *host, int number, bool from_engine, struc
 		return kill_all_now(host, e);
 	if (stops && host->kill_deadline_ms == 0)
 		host->kill_deadline_ms = now_ms() + host->config->process.stop_timeout_ms;
-	return link_send_number(host->child_channel, MSG_SIGNAL, number, "child", e);
+	return peer_send_number(host->child_channel, MSG_SIGNAL, number, "child", e);
 }
 
 static int on_signals(struct host *host, struct rk_error *e)
@@ -111,16 +112,27 @@ static void on_exited(struct host *host, int wait_status)
 	host->ended = true;
 	host->exit_status = process_exit_code(wait_status);
 	if (!host_is_alone(host))
-		link_send_number(host->options->engine, MSG_EXITED, wait_status, "engine", NULL);
+		peer_send_number(host->options->engine, MSG_EXITED, wait_status, "engine", NULL);
+}
+
+static int describe_child_end(struct host *host, struct rk_error *e)
+{
+	pid_t pid = host->child.pid;
+	char how[64];
+	int status = process_wait(&host->child, CHILD_STATUS_MS);
+
+	return error_set(e, EPIPE, "the child process %d, root of the namespaces, %s", pid,
+		status < 0 ? "has closed its channel"
+			   : process_describe_status(status, how, sizeof(how)));
 }
 
 static int on_child_message(struct host *host, struct rk_error *e)
 {
 	static struct rk_message message;
-	int rc = link_receive(host->child_channel, PHASE_RUNNING, "child", &message, e);
+	int rc = peer_receive(host->child_channel, PHASE_RUNNING, "child", &message, e);
 
 	if (rc == 0)
-		return error_set(e, EPIPE, "the child has ended unexpectedly");
+		return describe_child_end(host, e);
 	if (rc < 0)
 		return rc;
 	rc = 0;
@@ -129,7 +141,7 @@ static int on_child_message(struct host *host, struct rk_error *e)
 	else if (message.header.type == MSG_ERROR)
 		report(host, &message.error); // MSG_EXITED or EOF follows
 	else if (message.header.type == MSG_HELPER && !host_is_alone(host))
-		rc = link_send(host->options->engine, MSG_HELPER, NULL, 0, message.fds,
+		rc = peer_send(host->options->engine, MSG_HELPER, NULL, 0, message.fds,
 			message.fd_count, "engine", e);
 	msg_close_fds(&message);
 	return rc;
@@ -138,7 +150,7 @@ static int on_child_message(struct host *host, struct rk_error *e)
 static int on_engine_message(struct host *host, struct rk_error *e)
 {
 	static struct rk_message message;
-	int rc = link_receive(host->options->engine, host->phase, "engine", &message, e);
+	int rc = peer_receive(host->options->engine, host->phase, "engine", &message, e);
 
 	if (rc == 0) {
 		host->engine_lost = true;
@@ -150,7 +162,7 @@ static int on_engine_message(struct host *host, struct rk_error *e)
 	switch (message.header.type) {
 	case MSG_START:
 		host->phase = PHASE_RUNNING;
-		return link_send(host->child_channel, MSG_START, NULL, 0, NULL, 0, "child", e);
+		return peer_send(host->child_channel, MSG_START, NULL, 0, NULL, 0, "child", e);
 	case MSG_SIGNAL:
 		return forward_signal(host, message.number.value, true, e);
 	default:
@@ -159,14 +171,10 @@ static int on_engine_message(struct host *host, struct rk_error *e)
 	}
 }
 
-static int describe_daemon_end(struct host *host, struct rk_error *e)
+static int describe_network_end(struct host *host, struct rk_error *e)
 {
-	const char *name = host->net.driver->name;
-	char how[64];
-	int status = process_wait(&host->net.daemon, 0);
-
-	return error_set(e, EIO, "network driver %s: its process %s, the network is gone", name,
-		status < 0 ? "ended" : process_describe_status(status, how, sizeof(how)));
+	net_describe_death(&host->net, e);
+	return error_wrap(e, "the network is gone");
 }
 
 static int poll_timeout_ms(const struct host *host)
@@ -183,10 +191,11 @@ static int poll_timeout_ms(const struct host *host)
 static int serve_once(struct host *host, struct rk_error *e)
 {
 	struct pollfd fds[] = {{host->signal_fd, POLLIN, 0}, {host->child_channel, POLLIN, 0},
-		{host->options->engine, POLLIN, 0}, {host->net.daemon.pidfd, POLLIN, 0}};
+		{host->options->engine, POLLIN, 0}, {host->net.daemon.pidfd, POLLIN, 0},
+		{host->net.relay.pidfd, POLLIN, 0}};
 	int rc = 0;
 
-	if (poll(fds, 4, poll_timeout_ms(host)) < 0)
+	if (poll(fds, 5, poll_timeout_ms(host)) < 0)
 		return error_errno(e, errno, "wait for events");
 	if (fds[1].revents)
 		rc = on_child_message(host, e);
@@ -194,8 +203,8 @@ static int serve_once(struct host *host, struct rk_error *e)
 		rc = on_signals(host, e);
 	if (rc == 0 && fds[2].revents && !host->ended)
 		rc = on_engine_message(host, e);
-	if (rc == 0 && fds[3].revents && !host->ended)
-		rc = describe_daemon_end(host, e);
+	if (rc == 0 && (fds[3].revents || fds[4].revents) && !host->ended)
+		rc = describe_network_end(host, e);
 	if (rc == 0 && !host->ended && host->kill_deadline_ms != 0 && poll_timeout_ms(host) == 0)
 		rc = kill_all_now(host, e);
 	return rc;
@@ -253,7 +262,8 @@ int host_run(const struct host_options *options)
 		.config = options->config,
 		.state_dir = RK_STATE_DIR_NONE,
 		.net = {.driver = net_driver_find(options->config->network.driver),
-			.daemon = RK_PROCESS_NONE},
+			.daemon = RK_PROCESS_NONE,
+			.relay = RK_PROCESS_NONE},
 		.child = RK_PROCESS_NONE,
 		.child_channel = -1,
 		.signal_fd = -1,

@@ -16,7 +16,7 @@
 #include "nsctl/command.h"
 #include "nsctl/family.h"
 #include "nsctl/helper.h"
-#include "nsctl/link.h"
+#include "nsctl/peer.h"
 #include "nsctl/signals.h"
 
 #include <errno.h>
@@ -85,7 +85,7 @@ static void replace_helper(struct init *init)
 
 	rc = init_start_helper(init, ends, &e);
 	if (rc == 0) {
-		rc = link_send(init->options->channel, MSG_HELPER, NULL, 0, ends,
+		rc = peer_send(init->options->channel, MSG_HELPER, NULL, 0, ends,
 			init->options->workers, "host side", &e);
 		close_ends(ends, init->options->workers);
 		init->helper_missing = false;
@@ -143,7 +143,7 @@ static void on_start(struct init *init)
 		init->running = true;
 		return;
 	}
-	link_send(options->channel, MSG_ERROR, &e, sizeof(e), NULL, 0, "host side", NULL);
+	peer_send(options->channel, MSG_ERROR, &e, sizeof(e), NULL, 0, "host side", NULL);
 	init->command_status = W_EXITCODE(command_failure_status(-rc), 0);
 	init->ended = true;
 }
@@ -154,7 +154,7 @@ static bool on_message(struct init *init)
 	static struct rk_message message;
 	enum rk_msg_phase phase = init->running ? PHASE_RUNNING : PHASE_READY;
 	struct rk_error e;
-	int rc = link_receive(init->options->channel, phase, "host side", &message, &e);
+	int rc = peer_receive(init->options->channel, phase, "host side", &message, &e);
 
 	if (rc < 0)
 		log_failure(&e);
@@ -197,6 +197,6 @@ void init_serve(struct init *init)
 			log_error("%zu processes could not be killed", left);
 	}
 	if (connected)
-		link_send_number(init->options->channel, MSG_EXITED, init->command_status,
+		peer_send_number(init->options->channel, MSG_EXITED, init->command_status,
 			"host side", NULL);
 }

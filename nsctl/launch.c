@@ -12,8 +12,8 @@
 #include "nsctl/explain.h"
 #include "nsctl/host_private.h"
 #include "nsctl/idmap.h"
-#include "nsctl/link.h"
 #include "nsctl/netfiles.h"
+#include "nsctl/peer.h"
 #include "nsctl/signals.h"
 
 #include <errno.h>
@@ -129,16 +129,18 @@ static int take_setup_signal(struct host *host, struct rk_error *e)
 static int check_engine(struct host *host, short revents, struct rk_error *e)
 {
 	static struct rk_message message;
+	int rc;
 
 	if (!revents)
 		return 0;
-	host->engine_lost = true;
-	if (link_receive(host->options->engine, PHASE_SETUP, "engine", &message, e) == 0)
-		error_set(e, EPIPE, "the engine has ended");
-	else
-		error_set(e, EPROTO, "the engine sent a message before it was due");
+	rc = peer_receive(host->options->engine, PHASE_SETUP, "engine", &message, e);
+	if (rc < 0)
+		return rc;
 	msg_close_fds(&message);
-	return -EPIPE;
+	if (rc > 0)
+		return error_set(e, EPROTO, "the engine sent a message before it was due");
+	host->engine_lost = true;
+	return error_set(e, EPIPE, "the engine has ended");
 }
 
 // Waits for `type` from the child while watching signals and the engine.
@@ -159,7 +161,7 @@ static int await_child(
 		if (rc < 0)
 			return rc;
 	} while (!fds[1].revents);
-	return link_expect(host->child_channel, PHASE_CHILD_SETUP, type, "child", message, e);
+	return peer_expect(host->child_channel, PHASE_CHILD_SETUP, type, "child", message, e);
 }
 
 static int map_ids(struct host *host, struct rk_message *message, struct rk_error *e)
@@ -169,7 +171,7 @@ static int map_ids(struct host *host, struct rk_message *message, struct rk_erro
 	if (rc == 0)
 		rc = idmap_write(host->child.pid, e);
 	if (rc == 0)
-		rc = link_send(host->child_channel, MSG_CHILD_MAPPED, NULL, 0, NULL, 0, "child", e);
+		rc = peer_send(host->child_channel, MSG_CHILD_MAPPED, NULL, 0, NULL, 0, "child", e);
 	return rc;
 }
 
@@ -199,7 +201,7 @@ static int configure_child(struct host *host, struct rk_message *message, struct
 	int rc = start_network(host, &info, e);
 
 	if (rc == 0)
-		rc = link_send(host->child_channel, MSG_CHILD_CONFIGURE, &info, sizeof(info), NULL,
+		rc = peer_send(host->child_channel, MSG_CHILD_CONFIGURE, &info, sizeof(info), NULL,
 			0, "child", e);
 	if (rc == 0)
 		rc = await_child(host, MSG_NETWORK, message, e);
@@ -214,14 +216,14 @@ static int report_ready(struct host *host, const struct rk_message *message, str
 
 	host->phase = PHASE_READY;
 	if (!host_is_alone(host))
-		return link_send(host->options->engine, MSG_NETWORK, &message->network,
+		return peer_send(host->options->engine, MSG_NETWORK, &message->network,
 			sizeof(message->network), message->fds, message->fd_count, "engine", e);
 	snprintf(pid, sizeof(pid), "%d", host->child.pid);
 	rc = state_dir_write(&host->state_dir, "child_pid", pid, e);
 	if (rc < 0)
 		return rc;
 	host->phase = PHASE_RUNNING;
-	return link_send(host->child_channel, MSG_START, NULL, 0, NULL, 0, "child", e);
+	return peer_send(host->child_channel, MSG_START, NULL, 0, NULL, 0, "child", e);
 }
 
 int launch_all(struct host *host, struct rk_error *e)

@@ -1,6 +1,6 @@
-// link.c: receive on the channels between the processes, with the phase rules applied.
+// peer.c: receive on the channels between the processes, with the phase rules applied.
 
-#include "nsctl/link.h"
+#include "nsctl/peer.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -8,7 +8,7 @@
 #define SEND_TRIES    50
 #define SEND_PAUSE_MS 10
 
-int link_receive(int channel, enum rk_msg_phase phase, const char *peer, struct rk_message *message,
+int peer_receive(int channel, enum rk_msg_phase phase, const char *peer, struct rk_message *message,
 	struct rk_error *e)
 {
 	int rc = msg_receive(channel, message);
@@ -27,10 +27,10 @@ int link_receive(int channel, enum rk_msg_phase phase, const char *peer, struct 
 		msg_type_name(message->header.type), peer);
 }
 
-int link_expect(int channel, enum rk_msg_phase phase, enum rk_msg_type type, const char *peer,
+int peer_expect(int channel, enum rk_msg_phase phase, enum rk_msg_type type, const char *peer,
 	struct rk_message *message, struct rk_error *e)
 {
-	int rc = link_receive(channel, phase, peer, message, e);
+	int rc = peer_receive(channel, phase, peer, message, e);
 
 	if (rc < 0)
 		return rc;
@@ -47,7 +47,7 @@ int link_expect(int channel, enum rk_msg_phase phase, enum rk_msg_type type, con
 		msg_type_name(message->header.type), peer, msg_type_name(type));
 }
 
-int link_send(int channel, enum rk_msg_type type, const void *payload, size_t length,
+int peer_send(int channel, enum rk_msg_type type, const void *payload, size_t length,
 	const int *fds, unsigned fd_count, const char *peer, struct rk_error *e)
 {
 	int rc;
@@ -64,10 +64,10 @@ int link_send(int channel, enum rk_msg_type type, const void *payload, size_t le
 	return error_errno(e, -rc, "send '%s' to the %s", msg_type_name(type), peer);
 }
 
-int link_send_number(
+int peer_send_number(
 	int channel, enum rk_msg_type type, int value, const char *peer, struct rk_error *e)
 {
 	struct rk_msg_number number = {.value = value};
 
-	return link_send(channel, type, &number, sizeof(number), NULL, 0, peer, e);
+	return peer_send(channel, type, &number, sizeof(number), NULL, 0, peer, e);
 }

@@ -182,6 +182,9 @@ static void helper_read(struct rk_worker *worker, const struct rk_completion *co
 
 static void mailbox_complete(struct rk_worker *worker, const struct rk_completion *completion)
 {
+	// A late one while the worker drains: nobody asks any more, and the mailbox may block by now.
+	if (worker->stopping)
+		return;
 	mailbox_read(worker);
 	if (!(completion->flags & RING_MORE))
 		ring_poll(worker->ring, worker->mailbox[0], POLLIN, tag_make(OP_MAILBOX, 0, 0));

@@ -158,6 +158,7 @@ static void start_thread(struct connection connection)
 
 	if (!copy)
 		tool_fail("out of memory");
+	// cppcheck-suppress nullPointerRedundantCheck ; tool_fail() does not return
 	*copy = connection;
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);

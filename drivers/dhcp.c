@@ -1,0 +1,240 @@
+// dhcp.c: asks a backend by DHCP which addresses its network has.
+
+#include "drivers/dhcp.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#define RESEND_MS   1000
+#define CLIENT_PORT 68
+#define SERVER_PORT 67
+
+// Places in the frame and in the BOOTP message, in bytes.
+#define IP_AT		 14
+#define IP_BYTES	 20
+#define UDP_AT		 (IP_AT + IP_BYTES)
+#define UDP_BYTES	 8
+#define BOOTP_AT	 (UDP_AT + UDP_BYTES)
+#define BOOTP_BYTES	 (RK_DHCP_FRAME_BYTES - BOOTP_AT)
+#define BOOTP_ID_AT	 4
+#define BOOTP_ADDRESS_AT 16
+#define BOOTP_MAC_AT	 28
+#define BOOTP_COOKIE_AT	 236
+#define BOOTP_OPTIONS_AT 240
+
+#define BOOTP_REPLY 2
+static const uint8_t cookie[] = {0x63, 0x82, 0x53, 0x63};
+
+enum {
+	OPTION_PAD = 0,
+	OPTION_MASK = 1,
+	OPTION_ROUTER = 3,
+	OPTION_DNS = 6,
+	OPTION_TYPE = 53,
+	OPTION_WANTED = 55,
+	OPTION_END = 255
+};
+enum { TYPE_DISCOVER = 1, TYPE_OFFER = 2 };
+
+static uint16_t read_u16(const uint8_t *at)
+{
+	return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static uint32_t read_u32(const uint8_t *at)
+{
+	return (uint32_t)read_u16(at) << 16 | read_u16(at + 2);
+}
+
+static void put_u16(uint8_t *at, unsigned value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static void put_u32(uint8_t *at, uint32_t value)
+{
+	put_u16(at, value >> 16);
+	put_u16(at + 2, value & 0xffff);
+}
+
+// RFC 1071.
+static uint16_t header_checksum(const uint8_t *header, size_t length)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < length; i += 2)
+		sum += read_u16(header + i);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+static void put_headers(uint8_t *frame, const uint8_t *mac)
+{
+	uint8_t *ip = frame + IP_AT;
+	uint8_t *udp = frame + UDP_AT;
+
+	memset(frame, 0xff, ETHER_ADDR_LEN);
+	memcpy(frame + ETHER_ADDR_LEN, mac, ETHER_ADDR_LEN);
+	put_u16(frame + 2 * ETHER_ADDR_LEN, ETHERTYPE_IP);
+	ip[0] = 0x45; // version 4, header of 5 words
+	put_u16(ip + 2, RK_DHCP_FRAME_BYTES - IP_AT);
+	ip[8] = 64;
+	ip[9] = IPPROTO_UDP;
+	put_u32(ip + 16, INADDR_BROADCAST);
+	put_u16(ip + 10, header_checksum(ip, IP_BYTES));
+	put_u16(udp, CLIENT_PORT);
+	put_u16(udp + 2, SERVER_PORT);
+	put_u16(udp + 4, RK_DHCP_FRAME_BYTES - UDP_AT); // no checksum: 0, as IPv4 permits
+}
+
+void dhcp_put_discover(
+	uint8_t frame[RK_DHCP_FRAME_BYTES], const uint8_t mac[ETHER_ADDR_LEN], uint32_t id)
+{
+	static const uint8_t options[] = {OPTION_TYPE, 1, TYPE_DISCOVER, OPTION_WANTED, 3,
+		OPTION_MASK, OPTION_ROUTER, OPTION_DNS, OPTION_END};
+	uint8_t *bootp = frame + BOOTP_AT;
+
+	memset(frame, 0, RK_DHCP_FRAME_BYTES);
+	put_headers(frame, mac);
+	bootp[0] = 1; // request
+	bootp[1] = 1; // Ethernet
+	bootp[2] = ETHER_ADDR_LEN;
+	put_u32(bootp + BOOTP_ID_AT, id);
+	put_u16(bootp + 10, 0x8000); // answer to broadcast: we have no address yet
+	memcpy(bootp + BOOTP_MAC_AT, mac, ETHER_ADDR_LEN);
+	memcpy(bootp + BOOTP_COOKIE_AT, cookie, sizeof(cookie));
+	memcpy(bootp + BOOTP_OPTIONS_AT, options, sizeof(options));
+}
+
+// The BOOTP message in the frame and its length, or NULL.
+static const uint8_t *find_bootp(const uint8_t *frame, size_t length, size_t *bootp_length)
+{
+	const uint8_t *ip = frame + IP_AT;
+	size_t header;
+
+	if (length < UDP_AT || read_u16(frame + 2 * ETHER_ADDR_LEN) != ETHERTYPE_IP ||
+		ip[0] >> 4 != 4 || ip[9] != IPPROTO_UDP)
+		return NULL;
+	header = (size_t)(ip[0] & 0xf) * 4;
+	if (header < IP_BYTES || length < IP_AT + header + UDP_BYTES + BOOTP_OPTIONS_AT)
+		return NULL;
+	if (read_u16(ip + header) != SERVER_PORT || read_u16(ip + header + 2) != CLIENT_PORT)
+		return NULL;
+	*bootp_length = length - IP_AT - header - UDP_BYTES;
+	return ip + header + UDP_BYTES;
+}
+
+static void take_option(struct rk_dhcp_offer *offer, unsigned *type, unsigned code,
+	const uint8_t *value, size_t length)
+{
+	switch (code) {
+	case OPTION_TYPE:
+		*type = length == 1 ? value[0] : 0;
+		break;
+	case OPTION_MASK:
+		if (length == 4)
+			offer->prefix = (unsigned)__builtin_popcount(read_u32(value));
+		break;
+	case OPTION_ROUTER:
+		if (length >= 4)
+			offer->router = read_u32(value);
+		break;
+	case OPTION_DNS:
+		for (size_t i = 0; i < RK_DNS_MAX && (i + 1) * 4 <= length; i++)
+			offer->dns[i] = read_u32(value + i * 4);
+		break;
+	default:
+		break;
+	}
+}
+
+// The message type, 0 when the options are cut short or name none.
+static unsigned parse_options(struct rk_dhcp_offer *offer, const uint8_t *at, const uint8_t *end)
+{
+	unsigned type = 0;
+
+	while (at < end && *at != OPTION_END) {
+		if (*at == OPTION_PAD) {
+			at++;
+			continue;
+		}
+		if (end - at < 2 || end - at - 2 < at[1])
+			return 0;
+		take_option(offer, &type, at[0], at + 2, at[1]);
+		at += 2 + at[1];
+	}
+	return type;
+}
+
+int dhcp_parse_offer(struct rk_dhcp_offer *offer, const uint8_t *frame, size_t length,
+	const uint8_t mac[ETHER_ADDR_LEN], uint32_t id)
+{
+	size_t bootp_length;
+	const uint8_t *bootp = find_bootp(frame, length, &bootp_length);
+
+	if (!bootp || bootp[0] != BOOTP_REPLY || read_u32(bootp + BOOTP_ID_AT) != id ||
+		memcmp(bootp + BOOTP_MAC_AT, mac, ETHER_ADDR_LEN) != 0 ||
+		memcmp(bootp + BOOTP_COOKIE_AT, cookie, sizeof(cookie)) != 0)
+		return 0;
+	*offer = (struct rk_dhcp_offer){.address = read_u32(bootp + BOOTP_ADDRESS_AT)};
+	return parse_options(offer, bootp + BOOTP_OPTIONS_AT, bootp + bootp_length) == TYPE_OFFER &&
+	       offer->address != 0 && offer->prefix != 0;
+}
+
+// Waits for the offer until `deadline_ms`, dropping all other frames. 0 or -errno.
+static int await_offer(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
+	const uint8_t *mac, uint32_t id, int64_t deadline_ms)
+{
+	static uint8_t frame[RK_FRAME_MAX];
+	ssize_t got;
+
+	do {
+		got = frame_receive(fd, framing, frame, sizeof(frame), deadline_ms);
+	} while (got >= 0 && !dhcp_parse_offer(offer, frame, (size_t)got, mac, id));
+	return got < 0 ? (int)got : 0;
+}
+
+int dhcp_discover(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
+	const uint8_t mac[ETHER_ADDR_LEN], int timeout_ms, struct rk_error *e)
+{
+	int64_t deadline_ms = frame_clock_ms() + timeout_ms;
+	uint8_t frame[RK_DHCP_FRAME_BYTES];
+	uint32_t id = (uint32_t)frame_clock_ms();
+	int64_t until_ms;
+	int rc;
+
+	dhcp_put_discover(frame, mac, id);
+	do {
+		until_ms = frame_clock_ms() + RESEND_MS;
+		if (until_ms > deadline_ms)
+			until_ms = deadline_ms;
+		rc = frame_send(fd, framing, frame, sizeof(frame), until_ms);
+		if (rc == 0)
+			rc = await_offer(offer, fd, framing, mac, id, until_ms);
+	} while (rc == -ETIMEDOUT && until_ms < deadline_ms);
+	if (rc == -ETIMEDOUT)
+		return error_set(
+			e, ETIMEDOUT, "no address was offered by DHCP within %d ms", timeout_ms);
+	return rc < 0 ? error_errno(e, -rc, "ask for an address by DHCP") : 0;
+}
+
+static void put_address(char text[INET_ADDRSTRLEN], uint32_t address)
+{
+	struct in_addr in = {htonl(address)};
+
+	if (address)
+		inet_ntop(AF_INET, &in, text, INET_ADDRSTRLEN);
+}
+
+void dhcp_fill_info(const struct rk_dhcp_offer *offer, struct rk_network_info *info)
+{
+	put_address(info->ip, offer->address);
+	put_address(info->gateway, offer->router);
+	info->prefix = offer->prefix;
+	for (unsigned i = 0; i < RK_DNS_MAX; i++)
+		put_address(info->dns[i], offer->dns[i]);
+}

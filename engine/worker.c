@@ -336,7 +336,8 @@ void *worker_run(void *argument)
 	sem_post(&worker->started);
 	if (worker->start_result == 0) {
 		worker_loop(worker);
-		mailbox_refuse(worker);
+		if (!worker->stopping)
+			mailbox_refuse(worker);
 		worker_drain(worker);
 	}
 	worker_close(worker);

@@ -25,7 +25,7 @@ static struct rk_port_spec parse(const char *text)
 
 // --- resolution
 
-// "192.0.2.1" is the host's own first address here. Listeners and targets as text, "" = none.
+// Listeners and targets as text, "" = none.
 struct resolution {
 	char spec[64];
 	char listeners[2][48];
@@ -46,9 +46,9 @@ ParameterizedTestParameters(ports, resolve)
 		{"127.0.0.2:8080:80/tcp", {"127.0.0.2:8080", ""}, {"127.0.0.2:80", "[::1]:80"}},
 		{"[::1]:8080:80/tcp", {"[::1]:8080", ""}, {"[::1]:80", "127.0.0.1:80"}},
 		{"192.0.2.1:8080:80/tcp", {"192.0.2.1:8080", ""}, {"127.0.0.1:80", "[::1]:80"}},
-		{"192.0.2.7:8080:80/tcp", {"192.0.2.7:8080", ""}, {"192.0.2.7:80", "127.0.0.1:80"}},
+		{"192.0.2.7:8080:80/tcp", {"192.0.2.7:8080", ""}, {"127.0.0.1:80", "[::1]:80"}},
 		{"[2001:db8::7]:8080:80/tcp", {"[2001:db8::7]:8080", ""},
-			{"[2001:db8::7]:80", "[::1]:80"}},
+			{"[::1]:80", "127.0.0.1:80"}},
 		{"0.0.0.0:8080:10.0.2.100:80/tcp", {"0.0.0.0:8080", "[::]:8080"},
 			{"10.0.2.100:80", ""}},
 		{"[::1]:8080:10.0.2.100:80/udp", {"[::1]:8080", ""}, {"10.0.2.100:80", ""}},
@@ -73,28 +73,15 @@ ParameterizedTest(struct resolution *expected, ports, resolve)
 {
 	struct rk_port_spec spec = parse(expected->spec);
 	struct rk_forward forward;
-	struct rk_addr host_ip;
 	struct rk_error e;
 
-	cr_assert_eq(addr_parse(&host_ip, "192.0.2.1", 9, 0), 0);
-	cr_assert_eq(ports_forward_resolve(&forward, &spec, &host_ip, &e), 0);
+	cr_assert_eq(ports_forward_resolve(&forward, &spec, &e), 0);
 	expect_addresses(expected->spec, forward.listeners, forward.listener_count,
 		(const char(*)[48])expected->listeners);
 	expect_addresses(expected->spec, forward.targets, forward.target_count,
 		(const char(*)[48])expected->targets);
 	cr_expect_eq(forward.listeners_optional, forward.listener_count == 2);
 	cr_expect_eq(forward.socktype, proto_is_udp(spec.proto) ? SOCK_DGRAM : SOCK_STREAM);
-}
-
-Test(ports, host_without_an_address_keeps_the_parent_address)
-{
-	struct rk_port_spec spec = parse("192.0.2.1:8080:80/tcp");
-	struct rk_addr none = {.sa.sa_family = AF_UNSPEC};
-	struct rk_forward forward;
-	char text[RK_ADDR_TEXT_MAX];
-
-	cr_assert_eq(ports_forward_resolve(&forward, &spec, &none, NULL), 0);
-	cr_expect_str_eq(addr_format(&forward.targets[0], text, sizeof(text)), "192.0.2.1:80");
 }
 
 // --- the table

@@ -108,14 +108,19 @@ int ring_epoll_register(struct rk_epoll *epoll, int fd, uint32_t events)
 	if (!descriptor->interest)
 		descriptor->generation++;
 	event.data.u64 = (uint64_t)descriptor->generation << 32 | (uint32_t)fd;
-	if (epoll_ctl(epoll->fd, operation, fd, &event) < 0)
-		return -errno;
+	if (epoll_ctl(epoll->fd, operation, fd, &event) < 0) {
+		// Its owner closed it, or connects it for a second time.
+		if (errno != ENOENT && errno != EEXIST)
+			return -errno;
+		operation = errno == ENOENT ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+		if (epoll_ctl(epoll->fd, operation, fd, &event) < 0)
+			return -errno;
+	}
 	descriptor->interest = event.events;
 	return 0;
 }
 
-// The next life of that descriptor number; events of this one will be ignored.
-static void forget(struct rk_descriptor *descriptor)
+void ring_epoll_forget(struct rk_descriptor *descriptor)
 {
 	descriptor->interest = 0;
 	descriptor->state = 0;
@@ -134,7 +139,7 @@ static void unregister_idle(struct rk_epoll *epoll, int fd)
 		descriptor->poll_events)
 		return;
 	epoll_ctl(epoll->fd, EPOLL_CTL_DEL, fd, NULL);
-	forget(descriptor);
+	ring_epoll_forget(descriptor);
 }
 
 struct rk_descriptor *ring_epoll_start_read(
@@ -259,7 +264,7 @@ static void close_fd(struct rk_ring *ring, int fd, uint64_t tag)
 		cancel_all(epoll, fd);
 	// Closing ends the registration too; should another process still have a copy for a
 	// moment, events of it carry the old generation.
-	forget(descriptor);
+	ring_epoll_forget(descriptor);
 	ring_epoll_complete(epoll, tag, close(fd) < 0 ? -errno : 0);
 }
 

@@ -7,6 +7,8 @@
 // traffic needs no epoll_ctl. A turn of ring_wait() notes the events, then goes through the queue
 // of descriptors that can do something. Each gets one bounded step and its completions are handed
 // over at once, while the bytes are warm in the cache; who could go on stands at the end again.
+// A stream's entry starts afresh with accept or connect and ends with ring_close_fd(); other
+// descriptors are forgotten when nothing is pending on them, so their owners may close them.
 // Sends, closes and cancels are done when they are asked for; what is known at once goes into the
 // queue of completions, which the next delivery empties.
 //
@@ -114,6 +116,9 @@ void ring_epoll_end_write(struct rk_epoll *epoll, int fd, int32_t result);
 struct rk_descriptor *ring_epoll_descriptor(struct rk_epoll *epoll, int fd, uint64_t tag);
 // Registers for more events, or again for the same to learn which hold now. 0 or -errno.
 int ring_epoll_register(struct rk_epoll *epoll, int fd, uint32_t events);
+// Begins the next life of that descriptor number: what is known belongs to an earlier one, whose
+// events will be ignored.
+void ring_epoll_forget(struct rk_descriptor *descriptor);
 // Starts a reading operation. NULL after completing it with -EBUSY (another one is pending) or with
 // what ring_epoll_register() said.
 struct rk_descriptor *ring_epoll_start_read(

@@ -55,6 +55,7 @@ static bool accept_one(struct rk_epoll *epoll, int fd)
 		ring_epoll_end_read(epoll, fd, -errno);
 		return false;
 	}
+	ring_epoll_forget(descriptor_of(epoll, client));
 	if (descriptor->reading == READ_ACCEPT_ONE) {
 		ring_epoll_end_read(epoll, fd, client);
 		return false;
@@ -75,20 +76,25 @@ void ring_epoll_connect(struct rk_ring *ring, int fd, const struct rk_addr *addr
 {
 	struct rk_epoll *epoll = epoll_of(ring);
 	struct rk_descriptor *descriptor = ring_epoll_descriptor(epoll, fd, tag);
-	bool known = false;
 	int result;
 
 	if (!descriptor)
 		return;
-	result = descriptor->writing != WRITE_NONE ? -EBUSY : set_nonblocking(fd);
+	if (descriptor->writing != WRITE_NONE) {
+		ring_epoll_complete(epoll, tag, -EBUSY);
+		return;
+	}
+	ring_epoll_forget(descriptor);
+	result = set_nonblocking(fd);
 	if (result == 0 && connect(fd, &addr->sa, addr_length(addr)) < 0)
 		result = -errno;
+	if (result != -EINPROGRESS) {
+		ring_epoll_complete(epoll, tag, result);
+		return;
+	}
 	// Registered only now: epoll reports a socket that does nothing yet as hung up.
-	if (result == -EINPROGRESS)
-		result = ring_epoll_register(epoll, fd, STREAM_INTEREST);
-	else
-		known = true;
-	if (known || result < 0) {
+	result = ring_epoll_register(epoll, fd, STREAM_INTEREST);
+	if (result < 0) {
 		ring_epoll_complete(epoll, tag, result);
 		return;
 	}

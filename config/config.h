@@ -62,6 +62,18 @@ struct rk_config {
 		enum rk_tristate seccomp;
 	} slirp4netns;
 	struct {
+		char *binary;
+	} pasta;
+	struct {
+		char *binary;
+	} gvisor_tap_vsock;
+	struct {
+		char *binary;
+	} vpnkit;
+	struct {
+		char *binary;
+	} vdeplug_slirp;
+	struct {
 		struct rk_string_list copy_up;
 		enum rk_propagation propagation;
 	} mount;
@@ -69,6 +81,9 @@ struct rk_config {
 		char *driver; // a name of the port driver registry
 		struct rk_port_list publish;
 	} port;
+	struct {
+		char *binary;
+	} socat;
 	struct {
 		char *command; // run by /bin/sh -c; "" = $SHELL
 		bool pidns;

@@ -39,8 +39,13 @@ const struct rk_section rk_sections[] = {
 	{"engine", "The process that moves the bytes."},
 	{"network", "The network of the namespace."},
 	{"slirp4netns", "The network driver slirp4netns."},
+	{"pasta", "The network driver pasta."},
+	{"gvisor-tap-vsock", "The network driver gvisor-tap-vsock and its port driver."},
+	{"vpnkit", "The network driver vpnkit."},
+	{"vdeplug_slirp", "The network driver vdeplug_slirp."},
 	{"mount", "The mounts that the command sees."},
 	{"port", "Published ports."},
+	{"socat", "The port driver socat."},
 	{"process", "The command and its namespaces."},
 	{"api", "The control API."},
 	{NULL, NULL},
@@ -102,6 +107,22 @@ const struct rk_key rk_keys[] = {
 	{"slirp4netns", "seccomp", CHOICE(slirp4netns.seccomp, tristate_names), .initial = "auto",
 		.help = "Limits the system calls of slirp4netns; auto: where it can."},
 
+	{"pasta", "binary", STRING(pasta.binary), .initial = "pasta",
+		.check = check_not_empty, .allowed = "a path, or a name that is looked up on $PATH",
+		.help = "The program to start."},
+
+	{"gvisor-tap-vsock", "binary", STRING(gvisor_tap_vsock.binary), .initial = "gvproxy",
+		.check = check_not_empty, .allowed = "a path, or a name that is looked up on $PATH",
+		.help = "The program to start."},
+
+	{"vpnkit", "binary", STRING(vpnkit.binary), .initial = "vpnkit",
+		.check = check_not_empty, .allowed = "a path, or a name that is looked up on $PATH",
+		.help = "The program to start."},
+
+	{"vdeplug_slirp", "binary", STRING(vdeplug_slirp.binary), .initial = "vde_plug",
+		.check = check_not_empty, .allowed = "a path, or a name that is looked up on $PATH",
+		.help = "The program to start."},
+
 	{"mount", "copy-up", STRINGS(mount.copy_up),
 		.check = check_copy_up, .allowed = "an absolute directory, not / or /tmp",
 		.help = "A directory that becomes a writable copy, made of links to the original: "
@@ -117,6 +138,10 @@ const struct rk_key rk_keys[] = {
 		.help = "A port of the host that leads into the namespace. Without PARENT-IP it listens "
 			"on all addresses; IPv6 addresses stand in square brackets; PROTO is tcp or udp, "
 			"followed by 4 or 6 to listen on one family only."},
+
+	{"socat", "binary", STRING(socat.binary), .initial = "socat",
+		.check = check_not_empty, .allowed = "a path, or a name that is looked up on $PATH",
+		.help = "The program to start, outside and inside the namespace."},
 
 	{"process", "command", STRING(process.command), .initial = "",
 		.allowed = "a shell command",

@@ -6,6 +6,7 @@
 
 #include "drivers/daemon.h"
 #include "base/fd.h"
+#include "drivers/relay.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -86,17 +88,52 @@ int daemon_start(
 	return rc == -ENOENT ? hint_package(net->driver->name, package, e) : rc;
 }
 
+// Takes the lines out of `text` that start with `noise`.
+static void drop_noise(char *text, const char *noise)
+{
+	char *to = text;
+
+	for (const char *line = text; noise && *line;) {
+		size_t length = strcspn(line, "\n") + (strchr(line, '\n') ? 1 : 0);
+
+		if (strncmp(line, noise, strlen(noise)) != 0) {
+			memmove(to, line, length);
+			to += length;
+		}
+		line += length;
+	}
+	if (noise)
+		*to = '\0';
+}
+
+// Reads the pipe empty and keeps its end, at least half of `size` where there is as much.
+static size_t log_read_end(int fd, char *text, size_t size)
+{
+	size_t used = 0;
+	ssize_t got;
+
+	while ((got = read(fd, text + used, size - used)) > 0) {
+		used += (size_t)got;
+		if (used > size / 2) {
+			memmove(text, text + used - size / 2, size / 2);
+			used = size / 2;
+		}
+	}
+	return used;
+}
+
 // The end of what the daemon printed, on one line: lines joined by "; ", nothing unprintable.
 static void read_last_words(const struct rk_net *net, char *words, size_t size)
 {
 	char raw[4096];
+	size_t raw_length = 0;
 	size_t used = 0;
-	ssize_t got = -1;
 	const char *next = raw;
 
 	if (net->log)
-		got = read(net->log->fd, raw, sizeof(raw) - 1);
-	raw[got > 0 ? got : 0] = '\0';
+		raw_length = log_read_end(net->log->fd, raw, sizeof(raw) - 1);
+	raw[raw_length] = '\0';
+	drop_noise(raw, net->driver->log_noise);
 	if (strlen(raw) > size / 2)
 		next = raw + strlen(raw) - size / 2;
 	for (; *next && used + 3 < size; next++) {
@@ -110,12 +147,24 @@ static void read_last_words(const struct rk_net *net, char *words, size_t size)
 	words[used] = '\0';
 }
 
-static void log_discard(const struct rk_net *net)
+void daemon_log_discard(const struct rk_net *net)
 {
 	char dropped[4096];
 
-	while (read(net->log->fd, dropped, sizeof(dropped)) > 0)
+	while (net->log && read(net->log->fd, dropped, sizeof(dropped)) > 0)
 		;
+}
+
+int daemon_log_fd(const struct rk_net *net)
+{
+	return net->log ? net->log->fd : -1;
+}
+
+// The relay also ends when the daemon does, and says so by its status: that is not its own failure.
+static bool relay_failed(struct rk_net *net, int *status)
+{
+	*status = net->relay.pid > 0 ? process_wait(&net->relay, 0) : -ECHILD;
+	return *status >= 0 && !(WIFEXITED(*status) && WEXITSTATUS(*status) == RELAY_BACKEND_GONE);
 }
 
 int net_describe_death(struct rk_net *net, struct rk_error *e)
@@ -124,6 +173,9 @@ int net_describe_death(struct rk_net *net, struct rk_error *e)
 	char how[64];
 	int status;
 
+	if (relay_failed(net, &status))
+		return error_set(e, EIO, "%s: its tap relay %s", net->driver->name,
+			relay_describe_end(status, how, sizeof(how)));
 	status = process_wait(&net->daemon, DEATH_GRACE_MS);
 	read_last_words(net, words, sizeof(words));
 	if (status >= 0)
@@ -167,7 +219,7 @@ int daemon_await_ready(struct rk_net *net, int ready_fd, int timeout_ms, struct 
 	int rc = wait_for_byte(&net->daemon, ready_fd, timeout_ms);
 
 	if (rc == 1) {
-		log_discard(net); // chatter of a start that went well
+		daemon_log_discard(net); // chatter of a start that went well
 		return 0;
 	}
 	if (rc == 0) {

@@ -13,6 +13,11 @@ int daemon_start(
 // the daemon is gone then.
 int daemon_await_ready(struct rk_net *net, int ready_fd, int timeout_ms, struct rk_error *e);
 
+// What the daemon prints goes into a pipe; this is our end, not blocking, -1: there is none.
+int daemon_log_fd(const struct rk_net *net);
+// Drops what was printed until now: chatter of a start that went well.
+void daemon_log_discard(const struct rk_net *net);
+
 // Sends `signal` (0: only waits), SIGKILL after grace_ms; reaps and frees the log.
 void daemon_stop(struct rk_net *net, int signal, int grace_ms);
 

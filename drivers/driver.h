@@ -9,7 +9,7 @@
 //                until it is ready, fill *info.
 //   configure()  apply *info in the namespace (default: addresses, default   child side
 //                route, MTU by netlink; NULL selects that default).
-//   watch        the daemon's pidfd becomes readable: it died.               host side
+//   watch        a pidfd (daemon, relay) becomes readable: it died.         host side
 //                net_describe_death() says how, then stop() frees the rest.
 //   stop()       end the daemon; the namespace may be gone already.          host side
 //
@@ -40,7 +40,9 @@ struct rk_net {
 	const struct rk_config *config;
 	const char *state_dir;
 	pid_t child_pid;	   // holds the user and network namespaces
+	const char *netns_path;	   // the network namespace when the child is not in it, or NULL
 	struct rk_process daemon;  // RK_PROCESS_NONE when the driver has none
+	struct rk_process relay;   // between tap and daemon (relayed.h); pid <= 0: there is none
 	struct rk_daemon_log *log; // what the daemon printed (drivers/daemon.c); NULL = nothing
 	void *private;
 };
@@ -55,6 +57,7 @@ struct rk_net_driver {
 	uint32_t default_mtu;
 	const char *default_cidr;   // "" = none
 	const char *default_ifname; // "" = none
+	const char *log_noise;	    // lines of the daemon that start so say nothing; NULL = none
 	int (*check)(const struct rk_config *config, struct rk_error *e);
 	int (*start)(struct rk_net *net, struct rk_network_info *info, struct rk_error *e);
 	int (*configure)(const struct rk_network_info *info, struct rk_error *e);

@@ -8,11 +8,13 @@
 #define NET_DRIVERS(DRIVER)                                                                        \
 	DRIVER(none)                                                                               \
 	DRIVER(host)                                                                               \
-	DRIVER(slirp4netns)
+	DRIVER(slirp4netns)                                                                        \
+	DRIVER(pasta)
 
 #define PORT_DRIVERS(DRIVER)                                                                       \
 	DRIVER(none)                                                                               \
-	DRIVER(builtin)
+	DRIVER(builtin)                                                                            \
+	DRIVER(implicit)
 
 #define DECLARE_NET(id)	 extern const struct rk_net_driver net_##id;
 #define DECLARE_PORT(id) extern const struct rk_port_driver port_##id;

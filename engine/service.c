@@ -129,7 +129,7 @@ static void log_ready(const struct rk_service *service, const struct rk_config *
 		return;
 	}
 	if (!service->plane) {
-		log_info("ready: no port forwarding");
+		log_info("ready: no port forwarding by the engine");
 		return;
 	}
 	log_info("ready: %zu ports published, %u workers, %s", config->port.publish.count,

@@ -9,9 +9,9 @@ packages=(
 	liburing-dev libcap-dev libmnl-dev libinih-dev libmicrohttpd-dev libcjson-dev
 	libcurl4-openssl-dev
 	# run
-	uidmap slirp4netns
+	uidmap slirp4netns passt
 	# test and demo; rootlesskit is there for its rootlessctl, which must work against ours
-	libcriterion-dev bats rootlesskit iperf3 curl socat iproute2 procps python3 util-linux passwd
+	libcriterion-dev bats rootlesskit iperf3 curl socat iproute2 iputils-ping procps python3 util-linux passwd
 	# lint
 	clang clang-format cppcheck shellcheck
 )

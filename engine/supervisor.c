@@ -34,6 +34,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -159,8 +160,15 @@ static void on_error(struct supervisor *s)
 
 static void on_exited(struct supervisor *s)
 {
+	int status = s->message.number.value;
+	char how[64];
+
+	// Whoever asked for the end knows; else the exit code alone would not tell it from an exit.
+	if (s->phase == RUN_RUNNING && WIFSIGNALED(status))
+		log_warning(
+			"the command was %s", process_describe_status(status, how, sizeof(how)));
 	s->failed = false;
-	end(s, process_exit_code(s->message.number.value));
+	end(s, process_exit_code(status));
 }
 
 static void on_nsctl_gone(struct supervisor *s)

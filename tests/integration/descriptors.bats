@@ -14,7 +14,7 @@ setup_file() {
 		udp-idle-timeout = 2s
 	END
 	# Room for what the engine itself needs and for some tens of flows.
-	engine_start "$FILE_DIR/few.ini" prlimit --nofile=80:80
+	engine_start "$FILE_DIR/few.ini" prlimit --nofile=256:256
 	server_start echo "$RK_TOOLS/tcp-server" echo 127.0.0.1 7001
 	server_start udp "$RK_TOOLS/udp-server" 127.0.0.1 7002
 }

@@ -42,7 +42,8 @@ static void connect_all(struct clients *clients, const char *ip, const char *por
 	for (long i = 0; i < clients->count; i++) {
 		clients->fds[i] = tool_connect(ip, port, SOCK_STREAM);
 		clients->polls[i] = (struct pollfd){.fd = clients->fds[i], .events = POLLIN};
-		tool_send_all(clients->fds[i], "x", 1);
+		// One that was turned away already is seen as not answered.
+		send(clients->fds[i], "x", 1, MSG_NOSIGNAL);
 	}
 }
 

@@ -13,6 +13,7 @@
 // Stream buffers: see docs/limits.md.
 #define STREAM_BUFFER_SIZE  (32u * 1024)
 #define STREAM_BUFFER_COUNT 1024u
+#define STREAM_BUFFER_READY 128u
 // What one direction of a flow may hold, bytes. A receive is asked for half of it, less what is
 // held, and may bring twice that.
 #define LANE_LIMIT    (4u * 1024 * 1024)

@@ -75,8 +75,9 @@ enum rk_ring_pool { RING_POOL_STREAM, RING_POOL_DATAGRAM, RING_POOL_COUNT };
 struct rk_ring_options {
 	enum rk_io_mode io;
 	uint32_t entries;			// submission queue; the completion queue is 4x
-	uint32_t buffer_count[RING_POOL_COUNT]; // powers of two, at most 32768
+	uint32_t buffer_count[RING_POOL_COUNT]; // powers of two, 64 to 32768
 	uint32_t buffer_size[RING_POOL_COUNT];	// bytes
+	uint32_t buffer_ready[RING_POOL_COUNT]; // how many one turn may fill at most
 };
 
 struct rk_ring_stats {

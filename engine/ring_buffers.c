@@ -14,30 +14,60 @@ static void *map_lazily(size_t size)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
-void ring_buffers_put(struct rk_ring_buffers *buffers, uint32_t buffer)
+static uint32_t take_lowest(struct rk_ring_buffers *buffers)
 {
-	uint32_t at = buffers->tail & (buffers->count - 1);
+	uint32_t word = 0;
+	uint32_t bit;
 
-	buffers->order[at] = (uint16_t)buffer;
-	buffers->position[buffer] = (uint16_t)at;
-	io_uring_buf_ring_add(buffers->entries, ring_buffers_data(buffers, buffer), buffers->size,
-		(unsigned short)buffer, (int)(buffers->count - 1), 0);
-	io_uring_buf_ring_advance(buffers->entries, 1);
-	buffers->tail++;
+	while (!buffers->free_map[word])
+		word++;
+	bit = (uint32_t)__builtin_ctzll(buffers->free_map[word]);
+	buffers->free_map[word] &= buffers->free_map[word] - 1;
+	buffers->free--;
+	return word * 64 + bit;
+}
+
+void ring_buffers_stock(struct rk_ring_buffers *buffers)
+{
+	int mask = (int)(buffers->count - 1);
+	int added = 0;
+
+	while (buffers->stocked < buffers->ready && buffers->free > 0) {
+		uint32_t buffer = take_lowest(buffers);
+		uint32_t at = buffers->tail & (buffers->count - 1);
+
+		buffers->order[at] = (uint16_t)buffer;
+		buffers->position[buffer] = (uint16_t)at;
+		io_uring_buf_ring_add(buffers->entries, ring_buffers_data(buffers, buffer),
+			buffers->size, ring_buffers_id(buffers, buffer), mask, added++);
+		buffers->tail++;
+		buffers->stocked++;
+	}
+	if (added > 0)
+		io_uring_buf_ring_advance(buffers->entries, added);
+}
+
+void ring_buffers_took(struct rk_ring_buffers *buffers, uint32_t length)
+{
+	buffers->stocked -=
+		length > buffers->size ? (length + buffers->size - 1) / buffers->size : 1;
 }
 
 int ring_buffers_open(struct rk_ring_buffers *buffers, struct io_uring *ring, uint16_t group,
-	uint32_t count, uint32_t size)
+	uint32_t count, uint32_t size, uint32_t ready)
 {
 	struct io_uring_buf_reg registration = {.ring_entries = count, .bgid = group};
 	int result;
 
-	*buffers = (struct rk_ring_buffers){.count = count, .size = size, .group = group};
+	*buffers = (struct rk_ring_buffers){
+		.count = count, .size = size, .ready = ready, .group = group};
 	buffers->entries = map_lazily(count * sizeof(struct io_uring_buf));
 	buffers->memory = map_lazily((size_t)count * size);
+	buffers->free_map = calloc(count / 64, sizeof(*buffers->free_map));
 	buffers->order = calloc(count, sizeof(*buffers->order));
 	buffers->position = calloc(count, sizeof(*buffers->position));
-	if (!buffers->entries || !buffers->memory || !buffers->order || !buffers->position)
+	if (!buffers->entries || !buffers->memory || !buffers->free_map || !buffers->order ||
+		!buffers->position)
 		return -ENOMEM;
 	registration.ring_addr = (uintptr_t)buffers->entries;
 	result = io_uring_register_buf_ring(ring, &registration, 0);
@@ -45,7 +75,7 @@ int ring_buffers_open(struct rk_ring_buffers *buffers, struct io_uring *ring, ui
 		return result;
 	io_uring_buf_ring_init(buffers->entries);
 	for (uint32_t buffer = 0; buffer < count; buffer++)
-		ring_buffers_put(buffers, buffer);
+		ring_buffers_release(buffers, buffer);
 	return 0;
 }
 
@@ -58,6 +88,7 @@ void ring_buffers_close(struct rk_ring_buffers *buffers, struct io_uring *ring)
 		munmap(buffers->entries, buffers->count * sizeof(struct io_uring_buf));
 	if (buffers->memory)
 		munmap(buffers->memory, (size_t)buffers->count * buffers->size);
+	free(buffers->free_map);
 	free(buffers->order);
 	free(buffers->position);
 	*buffers = (struct rk_ring_buffers){0};

@@ -1,9 +1,13 @@
 // ring_buffers.h: a pool of receive buffers that the kernel takes from in ring order.
 //
-// How it works: the memory is one mapping, touched only as far as it is used. Buffers that the
-// kernel may fill stand in a ring (struct io_uring_buf_ring); a receive that spans buffers takes
-// them in that order and reports only the first, so the order in which they were put in is kept
-// here. For ring_uring.c only.
+// How it works: of `count` buffers, at most `ready` stand in the ring that the kernel takes from
+// (struct io_uring_buf_ring); the others are free, marked in a bitmap. The ring is topped up before
+// each enter, always with the lowest free buffers: the same few are used again while they are in
+// the processor's cache, memory is touched only as far as it was ever needed, and neighbours in the
+// ring are neighbours in memory. `ready` also bounds what one turn of a worker can receive.
+//
+// A receive that spans buffers takes them in ring order and reports only the first, so the order in
+// which they were put in is kept here. For ring_uring*.c only.
 #pragma once
 
 #include <liburing.h>
@@ -12,9 +16,13 @@
 struct rk_ring_buffers {
 	struct io_uring_buf_ring *entries; // shared with the kernel
 	unsigned char *memory;
-	uint32_t count; // a power of two
-	uint32_t size;	// of one buffer, bytes
-	uint16_t tail;	// position of the next one put in
+	uint64_t *free_map; // a bit per buffer
+	uint32_t count;	    // a power of two, at least 64
+	uint32_t size;	    // of one buffer, bytes
+	uint32_t ready;	    // how many the kernel gets at most
+	uint32_t stocked;   // how many it has
+	uint32_t free;	    // in the bitmap
+	uint16_t tail;	    // position of the next one put in
 	uint16_t group;
 	uint16_t *order;    // [position] buffer
 	uint16_t *position; // [buffer] position where it was put in last
@@ -22,11 +30,19 @@ struct rk_ring_buffers {
 
 // 0 or -errno; ring_buffers_close() is safe after a failure.
 int ring_buffers_open(struct rk_ring_buffers *buffers, struct io_uring *ring, uint16_t group,
-	uint32_t count, uint32_t size);
+	uint32_t count, uint32_t size, uint32_t ready);
 void ring_buffers_close(struct rk_ring_buffers *buffers, struct io_uring *ring);
 
-void ring_buffers_put(struct rk_ring_buffers *buffers, uint32_t buffer);
+// Tops the kernel's ring up.
+void ring_buffers_stock(struct rk_ring_buffers *buffers);
+// A completion took the buffers of `length` bytes.
+void ring_buffers_took(struct rk_ring_buffers *buffers, uint32_t length);
 
+static inline void ring_buffers_release(struct rk_ring_buffers *buffers, uint32_t buffer)
+{
+	buffers->free_map[buffer / 64] |= UINT64_C(1) << buffer % 64;
+	buffers->free++;
+}
 static inline unsigned char *ring_buffers_data(
 	const struct rk_ring_buffers *buffers, uint32_t buffer)
 {
@@ -35,4 +51,12 @@ static inline unsigned char *ring_buffers_data(
 static inline uint32_t ring_buffers_next(const struct rk_ring_buffers *buffers, uint32_t buffer)
 {
 	return buffers->order[(buffers->position[buffer] + 1u) & (buffers->count - 1)];
+}
+
+// The kernel names a buffer by 16 bits: the highest tells the group, so that a completion shows
+// which pool it took from.
+#define RING_BUFFERS_MAX 32768u
+static inline uint16_t ring_buffers_id(const struct rk_ring_buffers *buffers, uint32_t buffer)
+{
+	return (uint16_t)(buffers->group << 15 | buffer);
 }

@@ -33,10 +33,13 @@ int uring_enter(struct rk_uring *uring, unsigned wanted, int64_t timeout_ms)
 		.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000};
 	struct io_uring_getevents_arg argument = {.ts = timeout_ms < 0 ? 0 : (uintptr_t)&time};
 	unsigned to_submit = publish_entries(&uring->io.sq);
-	int result = io_uring_enter2((unsigned)uring->io.enter_ring_fd, to_submit, wanted,
+	int result;
+
+	for (unsigned i = 0; i < RING_POOL_COUNT; i++)
+		ring_buffers_stock(&uring->pools[i]);
+	result = io_uring_enter2((unsigned)uring->io.enter_ring_fd, to_submit, wanted,
 		uring->enter_flags | IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
 		(sigset_t *)&argument, sizeof(argument));
-
 	uring->base.stats.waits++;
 	uring->scratch_used = 0;
 	return result < 0 ? result : 0;
@@ -77,8 +80,11 @@ static void complete(const struct io_uring_cqe *cqe, struct rk_uring *uring, rin
 	};
 
 	if (cqe->flags & IORING_CQE_F_BUFFER) {
+		uint32_t id = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+
 		completion.flags |= RING_BUFFER;
-		completion.buffer = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+		completion.buffer = id % RING_BUFFERS_MAX;
+		ring_buffers_took(&uring->pools[id / RING_BUFFERS_MAX], (uint32_t)cqe->res);
 	} else if (cqe->res == -ENOBUFS) {
 		uring->base.stats.no_buffers++;
 	}
@@ -267,7 +273,7 @@ static uint32_t uring_buffer_next(struct rk_ring *ring, enum rk_ring_pool pool, 
 
 static void uring_buffer_release(struct rk_ring *ring, enum rk_ring_pool pool, uint32_t buffer)
 {
-	ring_buffers_put(&uring_of(ring)->pools[pool], buffer);
+	ring_buffers_release(&uring_of(ring)->pools[pool], buffer);
 }
 
 static int uring_datagram_parse(struct rk_ring *ring, uint32_t buffer, size_t length,
@@ -358,7 +364,8 @@ int ring_uring_open(struct rk_ring **ring, const struct rk_ring_options *options
 		result = -ENOMEM;
 	for (unsigned i = 0; i < RING_POOL_COUNT && result == 0; i++)
 		result = ring_buffers_open(&uring->pools[i], &uring->io, (uint16_t)i,
-			options->buffer_count[i], options->buffer_size[i]);
+			options->buffer_count[i], options->buffer_size[i],
+			options->buffer_ready[i]);
 	if (result == 0)
 		result = uring_probe(uring);
 	if (result < 0) {

@@ -62,7 +62,7 @@ static void probe_completion(void *context, const struct rk_completion *completi
 		uint32_t next = ring_buffers_next(pool, buffer);
 
 		probe_check(probe, ring_buffers_data(pool, buffer), length);
-		ring_buffers_put(pool, buffer);
+		ring_buffers_release(pool, buffer);
 		buffer = next;
 		left -= (int32_t)length;
 	}

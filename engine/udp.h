@@ -17,6 +17,7 @@
 // Datagram buffers: any datagram (65507 or 65527 bytes), the kernel's header, address and
 // ancillary data; see docs/limits.md.
 #define DATAGRAM_BUFFER_COUNT 256u
+#define DATAGRAM_BUFFER_READY 8u
 #define DATAGRAM_BUFFER_SIZE  (64u * 1024 + 256)
 
 enum rk_udp_state { UDP_WAITING, UDP_OPEN, UDP_CLOSING };

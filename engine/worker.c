@@ -182,7 +182,8 @@ static void helper_read(struct rk_worker *worker, const struct rk_completion *co
 
 static void mailbox_complete(struct rk_worker *worker, const struct rk_completion *completion)
 {
-	// A late one while the worker drains: nobody asks any more, and the mailbox may block by now.
+	// A late one while the worker drains: nobody asks any more, and the mailbox may block by
+	// now.
 	if (worker->stopping)
 		return;
 	mailbox_read(worker);
@@ -275,6 +276,7 @@ static int worker_open(struct rk_worker *worker)
 		.entries = RING_ENTRIES,
 		.buffer_count = {STREAM_BUFFER_COUNT, DATAGRAM_BUFFER_COUNT},
 		.buffer_size = {STREAM_BUFFER_SIZE, DATAGRAM_BUFFER_SIZE},
+		.buffer_ready = {STREAM_BUFFER_READY, DATAGRAM_BUFFER_READY},
 	};
 	const uint64_t delays_ms[TIMER_KIND_COUNT] = {
 		[TIMER_CONNECT] = worker->options.connect_timeout_ms,

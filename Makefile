@@ -42,6 +42,7 @@ libs = $(shell pkg-config --libs $(1))
 
 LIBS_BASE   = $(call libs,libmnl)
 LIBS_CONFIG = $(call libs,inih)
+LIBS_DRIVERS = $(call libs,libcurl libcjson)
 LIBS_ENGINE = $(call libs,liburing libmicrohttpd libcjson)
 LIBS_NSCTL  = $(call libs,libcap)
 LIBS_CTL    = $(call libs,libcurl libcjson)
@@ -60,17 +61,17 @@ $(CC) $(RK_LDFLAGS) $(LDFLAGS) -o $@ $^
 endef
 
 $(BUILD)/bin/rk-engine: $(call obj,engine/main.c $(ENGINE_SRC) $(DRIVERS_SRC) $(CONFIG_SRC) $(BASE_SRC))
-	$(link) $(LIBS_ENGINE) $(LIBS_CONFIG) $(LIBS_BASE)
+	$(link) $(LIBS_ENGINE) $(LIBS_DRIVERS) $(LIBS_CONFIG) $(LIBS_BASE)
 
 $(BUILD)/bin/nsctl: $(call obj,nsctl/main.c $(NSCTL_SRC) $(DRIVERS_SRC) $(CONFIG_SRC) $(BASE_SRC))
-	$(link) $(LIBS_NSCTL) $(LIBS_CONFIG) $(LIBS_BASE)
+	$(link) $(LIBS_NSCTL) $(LIBS_DRIVERS) $(LIBS_CONFIG) $(LIBS_BASE)
 
 $(BUILD)/bin/rootlessctl: $(call obj,$(CTL_SRC) $(CONFIG_SRC) $(BASE_SRC))
 	$(link) $(LIBS_CTL) $(LIBS_CONFIG) $(LIBS_BASE)
 
 # One Criterion program for everything: no two modules may share a symbol.
 $(UNIT): $(call obj,$(UNIT_SRC) $(ENGINE_SRC) $(NSCTL_SRC) $(DRIVERS_SRC) $(CONFIG_SRC) $(BASE_SRC))
-	$(link) $(LIBS_UNIT) $(LIBS_ENGINE) $(LIBS_NSCTL) $(LIBS_CONFIG) $(LIBS_BASE)
+	$(link) $(LIBS_UNIT) $(LIBS_ENGINE) $(LIBS_NSCTL) $(LIBS_DRIVERS) $(LIBS_CONFIG) $(LIBS_BASE)
 
 $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(call obj,$(TOOL_LIB_SRC))
 	$(link)

@@ -9,12 +9,18 @@
 	DRIVER(none)                                                                               \
 	DRIVER(host)                                                                               \
 	DRIVER(slirp4netns)                                                                        \
-	DRIVER(pasta)
+	DRIVER(pasta)                                                                              \
+	DRIVER(gvisor_tap_vsock)                                                                   \
+	DRIVER(vpnkit)                                                                             \
+	DRIVER(vdeplug_slirp)
 
 #define PORT_DRIVERS(DRIVER)                                                                       \
 	DRIVER(none)                                                                               \
 	DRIVER(builtin)                                                                            \
-	DRIVER(implicit)
+	DRIVER(slirp4netns)                                                                        \
+	DRIVER(implicit)                                                                           \
+	DRIVER(socat)                                                                           \
+	DRIVER(gvisor_tap_vsock)
 
 #define DECLARE_NET(id)	 extern const struct rk_net_driver net_##id;
 #define DECLARE_PORT(id) extern const struct rk_port_driver port_##id;

@@ -16,15 +16,20 @@ static int set_option(int fd, int level, int option)
 	return setsockopt(fd, level, option, &one, sizeof(one)) < 0 ? -errno : 0;
 }
 
-// Accepted sockets inherit SO_KEEPALIVE and TCP_NODELAY, so each costs no call of its own.
-static int set_stream_options(int fd)
+// Accepted sockets inherit all of these, so none costs a call of its own. Clients of a loopback
+// address are on this host: an algorithm that paces would only slow them (see nsctl/helper.c); for
+// all others the host's choice stays.
+static int set_stream_options(int fd, const struct rk_addr *addr)
 {
+	static const char algorithm[] = "reno";
 	int result = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
 
 	if (result == 0)
 		result = set_option(fd, SOL_SOCKET, SO_KEEPALIVE);
 	if (result == 0)
 		result = set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+	if (addr_is_loopback(addr))
+		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, algorithm, sizeof(algorithm) - 1);
 	return result;
 }
 
@@ -54,7 +59,7 @@ static int open_one(const struct rk_forward *forward, const struct rk_addr *addr
 	if (addr->sa.sa_family == AF_INET6)
 		result = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
 	if (result == 0)
-		result = forward->socktype == SOCK_STREAM ? set_stream_options(fd)
+		result = forward->socktype == SOCK_STREAM ? set_stream_options(fd, addr)
 							  : set_datagram_options(fd, addr);
 	if (result == 0 && shared)
 		result = set_option(fd, SOL_SOCKET, SO_REUSEPORT);

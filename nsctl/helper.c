@@ -56,7 +56,21 @@ static const struct socket_form {
 	[SOCKET_UDP6] = {AF_INET6, SOCK_DGRAM},
 };
 
-// Returns the socket or -errno. The options cannot fail on a socket of their own family.
+// The other end of these connections is on this host, so there is no network whose congestion could
+// be controlled; an algorithm that paces (bbr) only costs timers and waiting. Reno is built into
+// every kernel and open to every user (tcp_allowed_congestion_control).
+static void set_stream_options(int fd)
+{
+	static const char algorithm[] = "reno";
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, algorithm, sizeof(algorithm) - 1);
+}
+
+// Returns the socket or -errno. The options cannot fail on a socket of their own family; where the
+// administrator forbids reno, the default stays.
 static int make_socket(enum rk_socket_kind kind)
 {
 	const struct socket_form *form = &socket_forms[kind];
@@ -66,7 +80,7 @@ static int make_socket(enum rk_socket_kind kind)
 	if (fd < 0)
 		return -errno;
 	if (form->type == SOCK_STREAM)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		set_stream_options(fd);
 	if (form->family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	return fd;

@@ -33,6 +33,8 @@ DRIVERS_SRC  := $(wildcard drivers/*.c drivers/net/*.c drivers/port/*.c)
 ENGINE_SRC   := $(filter-out engine/main.c,$(wildcard engine/*.c))
 NSCTL_SRC    := $(filter-out nsctl/main.c,$(wildcard nsctl/*.c))
 CTL_SRC      := $(wildcard engine/ctl/*.c)
+# What rootlesskit-docker-proxy shares with the others.
+PROXY_SRC    := $(wildcard engine/dockerproxy/*.c) engine/ctl/client.c engine/json.c config/quote.c
 UNIT_SRC     := $(wildcard tests/unit/*.c)
 TOOL_SRC     := $(wildcard tests/tools/*.c)
 TOOL_LIB_SRC := $(wildcard tests/tools/lib/*.c)
@@ -48,7 +50,8 @@ LIBS_NSCTL  = $(call libs,libcap)
 LIBS_CTL    = $(call libs,libcurl libcjson)
 LIBS_UNIT   = $(call libs,criterion)
 
-PROGRAMS := $(BUILD)/bin/rk-engine $(BUILD)/bin/nsctl $(BUILD)/bin/rootlessctl
+PROGRAMS := $(BUILD)/bin/rk-engine $(BUILD)/bin/nsctl $(BUILD)/bin/rootlessctl \
+	$(BUILD)/bin/rootlesskit-docker-proxy
 TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(TOOL_SRC))
 UNIT     := $(BUILD)/tests/unit
 
@@ -68,6 +71,9 @@ $(BUILD)/bin/nsctl: $(call obj,nsctl/main.c $(NSCTL_SRC) $(DRIVERS_SRC) $(CONFIG
 
 $(BUILD)/bin/rootlessctl: $(call obj,$(CTL_SRC) $(CONFIG_SRC) $(BASE_SRC))
 	$(link) $(LIBS_CTL) $(LIBS_CONFIG) $(LIBS_BASE)
+
+$(BUILD)/bin/rootlesskit-docker-proxy: $(call obj,$(PROXY_SRC) $(BASE_SRC))
+	$(link) $(LIBS_CTL) $(LIBS_BASE)
 
 # One Criterion program for everything: no two modules may share a symbol.
 $(UNIT): $(call obj,$(UNIT_SRC) $(ENGINE_SRC) $(NSCTL_SRC) $(DRIVERS_SRC) $(CONFIG_SRC) $(BASE_SRC))

@@ -50,8 +50,10 @@ LIBS_NSCTL  = $(call libs,libcap)
 LIBS_CTL    = $(call libs,libcurl libcjson)
 LIBS_UNIT   = $(call libs,criterion)
 
-PROGRAMS := $(BUILD)/bin/rk-engine $(BUILD)/bin/nsctl $(BUILD)/bin/rootlessctl \
+BINARIES := $(BUILD)/bin/rk-engine $(BUILD)/bin/nsctl $(BUILD)/bin/rootlessctl \
 	$(BUILD)/bin/rootlesskit-docker-proxy
+# rootlesskit is rk-engine under another name.
+PROGRAMS := $(BINARIES) $(BUILD)/bin/rootlesskit
 TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(TOOL_SRC))
 UNIT     := $(BUILD)/tests/unit
 
@@ -65,6 +67,9 @@ endef
 
 $(BUILD)/bin/rk-engine: $(call obj,engine/main.c $(ENGINE_SRC) $(DRIVERS_SRC) $(CONFIG_SRC) $(BASE_SRC))
 	$(link) $(LIBS_ENGINE) $(LIBS_DRIVERS) $(LIBS_CONFIG) $(LIBS_BASE)
+
+$(BUILD)/bin/rootlesskit: $(BUILD)/bin/rk-engine
+	ln -sf $(<F) $@
 
 $(BUILD)/bin/nsctl: $(call obj,nsctl/main.c $(NSCTL_SRC) $(DRIVERS_SRC) $(CONFIG_SRC) $(BASE_SRC))
 	$(link) $(LIBS_NSCTL) $(LIBS_DRIVERS) $(LIBS_CONFIG) $(LIBS_BASE)
@@ -128,7 +133,8 @@ MANUAL := $(wildcard docs/*.1)
 .PHONY: install
 install: all
 	install -d $(BINDIR) $(DOCDIR)/examples
-	install -m 755 $(PROGRAMS) $(BINDIR)
+	install -m 755 $(BINARIES) $(BINDIR)
+	ln -sf rk-engine $(BINDIR)/rootlesskit
 	install -m 644 README.md CHANGELOG.md LICENSE $(wildcard docs/*.md) $(DOCDIR)
 	install -m 644 $(wildcard config/*.ini) $(DOCDIR)/examples
 	$(if $(MANUAL),install -d $(MANDIR) && install -m 644 $(MANUAL) $(MANDIR))

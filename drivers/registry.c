@@ -19,7 +19,7 @@
 	DRIVER(builtin)                                                                            \
 	DRIVER(slirp4netns)                                                                        \
 	DRIVER(implicit)                                                                           \
-	DRIVER(socat)                                                                           \
+	DRIVER(socat)                                                                              \
 	DRIVER(gvisor_tap_vsock)
 
 #define DECLARE_NET(id)	 extern const struct rk_net_driver net_##id;

@@ -4,6 +4,7 @@
 // one byte to the ready descriptor. It leaves when the exit descriptor is closed. We address the
 // tap from inside: network+100, gateway +2, DNS +3; IPv6 as libslirp has it compiled in.
 
+#include "drivers/slirp4netns.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "drivers/common.h"
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define SLIRP_PACKAGE	       "slirp4netns"
@@ -23,6 +25,7 @@
 #define SLIRP_MTU_MAX	       65521
 #define SLIRP_PREFIX_MAX       25 // its DNS, gateway and our +100 must fit
 #define SLIRP_OUTPUT_MAX       8192
+#define SLIRP_API_PATH_MAX     sizeof(((struct sockaddr_un *)0)->sun_path)
 // Descriptor numbers in the daemon.
 #define SLIRP_READY_FD 3
 #define SLIRP_EXIT_FD  4
@@ -38,7 +41,8 @@
 #define SLIRP_HOST_CHILD   100
 
 struct slirp {
-	int exit_fd; // closing it ends the daemon
+	int exit_fd;			   // closing it ends the daemon
+	char api_path[SLIRP_API_PATH_MAX]; // "" = no API
 };
 
 // Protections of the daemon that are switched on for this start.
@@ -48,6 +52,16 @@ struct slirp_armour {
 };
 
 extern const struct rk_net_driver net_slirp4netns;
+
+int slirp4netns_api_path(const char *state_dir, char *path, size_t size, struct rk_error *e)
+{
+	int length = snprintf(path, size, "%s/slirp4netns.sock", state_dir);
+
+	if (length < (int)size)
+		return 0;
+	error_errno(e, ENAMETOOLONG, "%s/slirp4netns.sock", state_dir);
+	return error_hint(e, "set [engine] state-dir to a shorter path");
+}
 
 static int probe(const struct rk_config *config, const char *option, char *output, size_t size,
 	struct rk_error *e)
@@ -105,8 +119,9 @@ static int start_daemon(struct rk_net *net, const struct slirp_armour *armour, i
 	int exit_in, struct rk_error *e)
 {
 	const struct rk_config *config = net->config;
+	const struct slirp *slirp = net->private;
 	char mtu[16], pid[16];
-	const char *argv[20];
+	const char *argv[24];
 	unsigned n = 0;
 	struct rk_spawn spawn = {.argv = argv,
 		.fds = {{ready_out, SLIRP_READY_FD}, {exit_in, SLIRP_EXIT_FD}},
@@ -129,6 +144,11 @@ static int start_daemon(struct rk_net *net, const struct slirp_armour *armour, i
 		argv[n++] = "--enable-sandbox";
 	if (armour->seccomp)
 		argv[n++] = "--enable-seccomp";
+	if (slirp->api_path[0]) {
+		argv[n++] = "--api-socket";
+		argv[n++] = slirp->api_path;
+		unlink(slirp->api_path);
+	}
 	argv[n++] = pid;
 	argv[n++] = net_driver_ifname(net->driver, config);
 	argv[n] = NULL;
@@ -204,9 +224,29 @@ static int fill_info(const struct rk_net *net, struct rk_network_info *info, str
 	return 0;
 }
 
+// Only the port driver needs the API; whoever can connect to it can open ports of the host.
+static int choose_api(struct rk_net *net, struct rk_error *e)
+{
+	struct slirp *slirp = net->private;
+
+	if (strcmp(net->config->port.driver, "slirp4netns") != 0)
+		return 0;
+	return slirp4netns_api_path(net->state_dir, slirp->api_path, sizeof(slirp->api_path), e);
+}
+
+static void forget(struct rk_net *net)
+{
+	struct slirp *slirp = net->private;
+
+	if (slirp->api_path[0])
+		unlink(slirp->api_path);
+	free(slirp);
+	net->private = NULL;
+}
+
 static int slirp4netns_start(struct rk_net *net, struct rk_network_info *info, struct rk_error *e)
 {
-	struct slirp *slirp = malloc(sizeof(*slirp));
+	struct slirp *slirp = calloc(1, sizeof(*slirp));
 	int rc;
 
 	if (!slirp)
@@ -215,11 +255,11 @@ static int slirp4netns_start(struct rk_net *net, struct rk_network_info *info, s
 	net->private = slirp;
 	rc = fill_info(net, info, e);
 	if (rc == 0)
+		rc = choose_api(net, e);
+	if (rc == 0)
 		rc = start_with_armour(net, e);
-	if (rc < 0) {
-		free(slirp);
-		net->private = NULL;
-	}
+	if (rc < 0)
+		forget(net);
 	return rc;
 }
 
@@ -231,8 +271,7 @@ static void slirp4netns_stop(struct rk_net *net)
 		return;
 	fd_close(&slirp->exit_fd);
 	daemon_stop(net, 0, SLIRP_STOP_GRACE_MS);
-	free(slirp);
-	net->private = NULL;
+	forget(net);
 }
 
 const struct rk_net_driver net_slirp4netns = {

@@ -14,8 +14,8 @@ static int builtin_check(
 	if (net->flags & NET_OWN_NETNS)
 		return 0;
 	error_set(e, EINVAL,
-		"[port] driver: builtin needs a network namespace to forward into, which [network] "
-		"driver %s does not make",
+		"[port] driver: port driver builtin requires non-host network: %s makes no network "
+		"namespace to forward into",
 		net->name);
 	return error_hint(e, "set [network] driver to slirp4netns, or [port] driver to none");
 }

@@ -13,7 +13,8 @@ static int none_check(
 	(void)net;
 	if (config->port.publish.count == 0)
 		return 0;
-	error_set(e, EINVAL, "[port] publish: the port driver none forwards no ports");
+	error_set(e, EINVAL,
+		"[port] publish: port driver \"none\" does not support publishing ports");
 	return error_hint(e, "set [port] driver to builtin, or remove publish");
 }
 

@@ -271,7 +271,7 @@ static void drop_privileges(void)
 		cap_free(none);
 }
 
-__attribute__((noreturn)) static void helper_main(const int *channels, unsigned count)
+void helper_serve(const int *channels, unsigned count, int death_signal)
 {
 	static struct helper helper;
 	int keep[WORKERS_MAX];
@@ -282,7 +282,7 @@ __attribute__((noreturn)) static void helper_main(const int *channels, unsigned 
 	family_close_fds(keep, count);
 	fd_raise_limit();
 	drop_privileges();
-	prctl(PR_SET_PDEATHSIG, SIGKILL); // last: a change of credentials would clear it
+	prctl(PR_SET_PDEATHSIG, death_signal); // last: a change of credentials would clear it
 	helper.count = count;
 	for (unsigned i = 0; i < count; i++) {
 		helper.customers[i].channel = channels[i];
@@ -291,6 +291,23 @@ __attribute__((noreturn)) static void helper_main(const int *channels, unsigned 
 	while (poll_customers(&helper))
 		pay_round(&helper);
 	_exit(0);
+}
+
+int helper_make_channels(int *workers, int *helpers, unsigned count, struct rk_error *e)
+{
+	for (unsigned i = 0; i < count; i++) {
+		int pair[2];
+		int rc = msg_channel(pair);
+
+		if (rc < 0) {
+			close_batch(workers, i);
+			close_batch(helpers, i);
+			return error_errno(e, -rc, "make the helper's channels");
+		}
+		workers[i] = pair[0];
+		helpers[i] = pair[1];
+	}
+	return 0;
 }
 
 int helper_start(const int *channels, unsigned count, pid_t *pid, struct rk_error *e)
@@ -302,6 +319,6 @@ int helper_start(const int *channels, unsigned count, pid_t *pid, struct rk_erro
 	if (*pid < 0)
 		return error_errno(e, errno, "start the helper");
 	if (*pid == 0)
-		helper_main(channels, count);
+		helper_serve(channels, count, SIGKILL);
 	return 0;
 }

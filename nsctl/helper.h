@@ -5,6 +5,14 @@
 
 #include <sys/types.h>
 
+// Makes one channel for each worker: its end and the helper's. 0 or -code with *e.
+int helper_make_channels(int *workers, int *helpers, unsigned count, struct rk_error *e);
+
+// Becomes the helper: serves channels[0..count) until all of them are closed at the other side,
+// then exits. Everything else that is open is closed. `death_signal`: as PR_SET_PDEATHSIG, 0 =
+// none.
+__attribute__((noreturn)) void helper_serve(const int *channels, unsigned count, int death_signal);
+
 // Forks the helper. It serves channels[0..count) until all of them are closed at the other side or
 // the caller dies. The channels stay the caller's to close. 0 with *pid, or -code with *e.
 int helper_start(const int *channels, unsigned count, pid_t *pid, struct rk_error *e);

@@ -43,23 +43,6 @@ static void close_ends(int *ends, unsigned count)
 		fd_close(&ends[i]);
 }
 
-static int make_channels(int *workers, int *helpers, unsigned count, struct rk_error *e)
-{
-	for (unsigned i = 0; i < count; i++) {
-		int pair[2];
-		int rc = msg_channel(pair);
-
-		if (rc < 0) {
-			close_ends(workers, i);
-			close_ends(helpers, i);
-			return error_errno(e, -rc, "make the helper's channels");
-		}
-		workers[i] = pair[0];
-		helpers[i] = pair[1];
-	}
-	return 0;
-}
-
 int init_start_helper(struct init *init, int *ends, struct rk_error *e)
 {
 	unsigned count = init->options->workers;
@@ -67,7 +50,7 @@ int init_start_helper(struct init *init, int *ends, struct rk_error *e)
 	int rc;
 
 	init->helper_started_ms = now_ms();
-	rc = make_channels(ends, helpers, count, e);
+	rc = helper_make_channels(ends, helpers, count, e);
 	if (rc < 0)
 		return rc;
 	rc = helper_start(helpers, count, &init->helper_pid, e);

@@ -17,6 +17,7 @@ static const char usage[] =
 	"enter   runs COMMAND (default: $SHELL) in the namespaces of one that is running\n"
 	"status  says whether one is running; exit status 0 = running, 3 = not running\n";
 
+// "helper" is the engine's, not for people.
 static const struct job {
 	const char *name;
 	int (*main)(int argc, char **argv);
@@ -24,6 +25,7 @@ static const struct job {
 	{"run", run_main},
 	{"enter", enter_main},
 	{"status", status_main},
+	{"helper", netns_helper_main},
 };
 
 int main(int argc, char **argv)

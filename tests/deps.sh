@@ -9,7 +9,7 @@ packages=(
 	liburing-dev libcap-dev libmnl-dev libinih-dev libmicrohttpd-dev libcjson-dev
 	libcurl4-openssl-dev
 	# run
-	uidmap slirp4netns passt
+	uidmap slirp4netns passt vdeplug libvdeplug-slirp
 	# test and demo; rootlesskit is there for its rootlessctl, which must work against ours
 	libcriterion-dev bats rootlesskit iperf3 curl socat iproute2 iputils-ping procps python3 util-linux passwd
 	# lint

@@ -14,6 +14,8 @@ setup_suite() {
 	mkdir "$RK_TMP/bin" "$RK_TMP/tools" "$RK_TMP/home"
 	cp "$RK_BUILD"/bin/* "$RK_TMP/bin/"
 	cp "$RK_BUILD"/tools/* "$RK_TMP/tools/"
+	# What tests/fetch-backends.sh has unpacked, where the system has no package of it.
+	[ ! -d "$RK_BUILD/backends" ] || cp "$RK_BUILD"/backends/usr/bin/* "$RK_TMP/bin/"
 	cp "$top/config/rootless.ini" "$RK_TMP/"
 	chown -R "$TEST_UID:$TEST_GID" "$RK_TMP"
 	chmod 755 "$RK_TMP"

@@ -105,6 +105,7 @@ deps:
 # Two steps, because what `deps` installs decides how the rest is compiled and linked.
 .PHONY: check check-all
 check: deps
+	tests/fetch-backends.sh $(BUILD)
 	$(MAKE) check-all
 check-all: $(PROGRAMS) $(TOOLS) $(UNIT)
 	tests/run.sh $(BUILD) $(SUITES)
@@ -117,6 +118,7 @@ demo-all: $(PROGRAMS)
 
 .PHONY: asan
 asan: deps
+	tests/fetch-backends.sh $(BUILD)/asan
 	$(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined CFLAGS='-O1 -g' check-all
 
 .PHONY: lint

@@ -20,6 +20,7 @@ if command -v gvproxy >/dev/null || [ -x "$program" ]; then
 fi
 
 # The address of the first source of this machine that is a Debian archive.
+# shellcheck disable=SC2016 # the format is apt's
 mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
 	awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }')
 if [ -z "$mirror" ]; then

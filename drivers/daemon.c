@@ -160,10 +160,11 @@ int daemon_log_fd(const struct rk_net *net)
 	return net->log ? net->log->fd : -1;
 }
 
-// The relay also ends when the daemon does, and says so by its status: that is not its own failure.
+// Relay and daemon end with each other, in any order. Only the relay's status tells who was first:
+// when it was the daemon, the relay says so.
 static bool relay_failed(struct rk_net *net, int *status)
 {
-	*status = net->relay.pid > 0 ? process_wait(&net->relay, 0) : -ECHILD;
+	*status = net->relay.pid > 0 ? process_wait(&net->relay, DEATH_GRACE_MS) : -ECHILD;
 	return *status >= 0 && !(WIFEXITED(*status) && WEXITSTATUS(*status) == RELAY_BACKEND_GONE);
 }
 

@@ -110,6 +110,11 @@ void ring_buffer_release(struct rk_ring *ring, enum rk_ring_pool pool, uint32_t 
 	ring->ops->buffer_release(ring, pool, buffer);
 }
 
+void ring_trim(struct rk_ring *ring)
+{
+	ring->ops->trim(ring);
+}
+
 int ring_datagram_parse(struct rk_ring *ring, uint32_t buffer, size_t length,
 	const struct msghdr *shape, struct rk_datagram *datagram)
 {

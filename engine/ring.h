@@ -75,9 +75,9 @@ enum rk_ring_pool { RING_POOL_STREAM, RING_POOL_DATAGRAM, RING_POOL_COUNT };
 struct rk_ring_options {
 	enum rk_io_mode io;
 	uint32_t entries;			// submission queue; the completion queue is 4x
-	uint32_t buffer_count[RING_POOL_COUNT]; // powers of two, 64 to 32768
+	uint32_t buffer_count[RING_POOL_COUNT]; // powers of two, at most 32768
 	uint32_t buffer_size[RING_POOL_COUNT];	// bytes
-	uint32_t buffer_ready[RING_POOL_COUNT]; // how many one turn may fill at most
+	uint32_t buffer_ready[RING_POOL_COUNT]; // how many one turn may fill at most, 0 = all
 };
 
 struct rk_ring_stats {
@@ -139,6 +139,10 @@ uint32_t ring_buffer_size(const struct rk_ring *ring, enum rk_ring_pool pool);
 // The buffer that follows `buffer` within one completion.
 uint32_t ring_buffer_next(struct rk_ring *ring, enum rk_ring_pool pool, uint32_t buffer);
 void ring_buffer_release(struct rk_ring *ring, enum rk_ring_pool pool, uint32_t buffer);
+
+// Gives the memory of both pools back to the system while nobody holds a buffer of them; for a
+// worker that has nothing to do.
+void ring_trim(struct rk_ring *ring);
 
 // A datagram as ring_receive_from() delivered it. Pointers lead into the buffer.
 struct rk_datagram {

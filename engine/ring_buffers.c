@@ -53,6 +53,12 @@ void ring_buffers_took(struct rk_ring_buffers *buffers, uint32_t length)
 		length > buffers->size ? (length + buffers->size - 1) / buffers->size : 1;
 }
 
+void ring_buffers_trim(struct rk_ring_buffers *buffers)
+{
+	if (buffers->free + buffers->stocked == buffers->count)
+		madvise(buffers->memory, (size_t)buffers->count * buffers->size, MADV_DONTNEED);
+}
+
 int ring_buffers_open(struct rk_ring_buffers *buffers, struct io_uring *ring, uint16_t group,
 	uint32_t count, uint32_t size, uint32_t ready)
 {
@@ -60,10 +66,10 @@ int ring_buffers_open(struct rk_ring_buffers *buffers, struct io_uring *ring, ui
 	int result;
 
 	*buffers = (struct rk_ring_buffers){
-		.count = count, .size = size, .ready = ready, .group = group};
+		.count = count, .size = size, .ready = ready ? ready : count, .group = group};
 	buffers->entries = map_lazily(count * sizeof(struct io_uring_buf));
 	buffers->memory = map_lazily((size_t)count * size);
-	buffers->free_map = calloc(count / 64, sizeof(*buffers->free_map));
+	buffers->free_map = calloc((count + 63) / 64, sizeof(*buffers->free_map));
 	buffers->order = calloc(count, sizeof(*buffers->order));
 	buffers->position = calloc(count, sizeof(*buffers->position));
 	if (!buffers->entries || !buffers->memory || !buffers->free_map || !buffers->order ||

@@ -17,7 +17,7 @@ struct rk_ring_buffers {
 	struct io_uring_buf_ring *entries; // shared with the kernel
 	unsigned char *memory;
 	uint64_t *free_map; // a bit per buffer
-	uint32_t count;	    // a power of two, at least 64
+	uint32_t count;	    // a power of two
 	uint32_t size;	    // of one buffer, bytes
 	uint32_t ready;	    // how many the kernel gets at most
 	uint32_t stocked;   // how many it has
@@ -37,6 +37,9 @@ void ring_buffers_close(struct rk_ring_buffers *buffers, struct io_uring *ring);
 void ring_buffers_stock(struct rk_ring_buffers *buffers);
 // A completion took the buffers of `length` bytes.
 void ring_buffers_took(struct rk_ring_buffers *buffers, uint32_t length);
+
+// Gives the memory back to the system when nobody holds a buffer.
+void ring_buffers_trim(struct rk_ring_buffers *buffers);
 
 static inline void ring_buffers_release(struct rk_ring_buffers *buffers, uint32_t buffer)
 {

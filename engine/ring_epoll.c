@@ -402,6 +402,12 @@ static void close_ring(struct rk_ring *ring)
 	free(epoll);
 }
 
+static void trim(struct rk_ring *ring)
+{
+	for (unsigned i = 0; i < RING_POOL_COUNT; i++)
+		ring_epoll_buffers_trim(&epoll_of(ring)->pools[i]);
+}
+
 static const struct rk_ring_ops epoll_ops = {
 	.name = "epoll",
 	.close = close_ring,
@@ -420,6 +426,7 @@ static const struct rk_ring_ops epoll_ops = {
 	.buffer_size = buffer_size,
 	.buffer_next = buffer_next,
 	.buffer_release = buffer_release,
+	.trim = trim,
 	.datagram_parse = ring_epoll_datagram_parse,
 };
 

@@ -62,3 +62,9 @@ void ring_epoll_buffers_put(struct rk_epoll_buffers *buffers, uint32_t buffer)
 	buffers->head = buffer;
 	buffers->free++;
 }
+
+void ring_epoll_buffers_trim(struct rk_epoll_buffers *buffers)
+{
+	if (buffers->free == buffers->count)
+		madvise(buffers->memory, (size_t)buffers->count * buffers->size, MADV_DONTNEED);
+}

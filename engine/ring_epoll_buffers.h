@@ -31,6 +31,9 @@ unsigned ring_epoll_buffers_peek(
 uint32_t ring_epoll_buffers_take(struct rk_epoll_buffers *buffers, unsigned count);
 void ring_epoll_buffers_put(struct rk_epoll_buffers *buffers, uint32_t buffer);
 
+// Gives the memory back to the system when nobody holds a buffer.
+void ring_epoll_buffers_trim(struct rk_epoll_buffers *buffers);
+
 static inline unsigned char *ring_epoll_buffers_data(
 	const struct rk_epoll_buffers *buffers, uint32_t buffer)
 {

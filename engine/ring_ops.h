@@ -30,6 +30,7 @@ struct rk_ring_ops {
 	uint32_t (*buffer_size)(const struct rk_ring *ring, enum rk_ring_pool pool);
 	uint32_t (*buffer_next)(struct rk_ring *ring, enum rk_ring_pool pool, uint32_t buffer);
 	void (*buffer_release)(struct rk_ring *ring, enum rk_ring_pool pool, uint32_t buffer);
+	void (*trim)(struct rk_ring *ring);
 	int (*datagram_parse)(struct rk_ring *ring, uint32_t buffer, size_t length,
 		const struct msghdr *shape, struct rk_datagram *datagram);
 };

@@ -276,6 +276,12 @@ static void uring_buffer_release(struct rk_ring *ring, enum rk_ring_pool pool, u
 	ring_buffers_release(&uring_of(ring)->pools[pool], buffer);
 }
 
+static void uring_trim(struct rk_ring *ring)
+{
+	for (unsigned i = 0; i < RING_POOL_COUNT; i++)
+		ring_buffers_trim(&uring_of(ring)->pools[i]);
+}
+
 static int uring_datagram_parse(struct rk_ring *ring, uint32_t buffer, size_t length,
 	const struct msghdr *shape, struct rk_datagram *datagram)
 {
@@ -325,6 +331,7 @@ static const struct rk_ring_ops uring_ops = {
 	.buffer_size = uring_buffer_size,
 	.buffer_next = uring_buffer_next,
 	.buffer_release = uring_buffer_release,
+	.trim = uring_trim,
 	.datagram_parse = uring_datagram_parse,
 };
 

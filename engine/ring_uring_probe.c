@@ -18,11 +18,15 @@
 #define PROBE_TAG    1
 #define PROBE_ROUNDS 3
 #define PROBE_CHUNK  (128 * 1024)
+#define PROBE_WAITS                                                                                \
+	256 // turns of the ring at most, each with something received or nothing to come
+#define PROBE_WAIT_MS 100
 
 struct probe {
 	struct rk_uring *uring;
 	uint32_t sent;	   // bytes of the pattern that went in
 	uint32_t received; // bytes that came back as they were
+	uint32_t waits;
 	int error;
 	bool armed;
 	bool wrong;
@@ -85,6 +89,12 @@ static int probe_fill(struct probe *probe, int fd)
 	return probe->sent > probe->received ? 0 : -EIO;
 }
 
+static bool probe_wait(struct probe *probe)
+{
+	return probe->waits++ < PROBE_WAITS &&
+	       ring_wait(&probe->uring->base, PROBE_WAIT_MS, probe_completion, probe) == 0;
+}
+
 // Moves the pattern through `pair` in the form that the ring's two features select.
 static int probe_transfer(struct rk_uring *uring, const int *pair)
 {
@@ -97,13 +107,13 @@ static int probe_transfer(struct rk_uring *uring, const int *pair)
 			if (!probe.armed)
 				ring_receive(&uring->base, pair[1], PROBE_CHUNK, PROBE_TAG);
 			probe.armed = true;
-			if (ring_wait(&uring->base, 1000, probe_completion, &probe) < 0)
+			if (!probe_wait(&probe))
 				return -EIO;
 		}
 	}
 	if (probe.armed) {
 		ring_cancel(&uring->base, pair[1], 0);
-		while (probe.armed && ring_wait(&uring->base, 1000, probe_completion, &probe) == 0)
+		while (probe.armed && probe_wait(&probe))
 			;
 		probe.error = 0;
 	}

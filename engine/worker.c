@@ -15,6 +15,7 @@
 #define RING_ENTRIES	     4096u
 #define HALF_CLOSED_WATCH_MS 1000
 #define LISTENER_PAUSE_MS    50
+#define TRIM_AFTER_MS	     1000
 #define POOL_RETRY_MS	     100
 
 // --- shares
@@ -245,13 +246,30 @@ static void run_timers(struct rk_worker *worker)
 		pool_refill(&worker->pool, timers);
 }
 
+// How long to sleep: until the earliest deadline, or a little when there was work just now.
+static int64_t next_wait_ms(const struct rk_worker *worker)
+{
+	int64_t wait = timers_wait_ms(&worker->timers);
+
+	return worker->worked && (wait < 0 || wait > TRIM_AFTER_MS) ? TRIM_AFTER_MS : wait;
+}
+
+// After work, a sleep without any completion: the buffers' memory is not needed now.
+static void rest(struct rk_worker *worker)
+{
+	if (worker->worked && worker->clock_stale)
+		ring_trim(worker->ring);
+	worker->worked = !worker->clock_stale;
+}
+
 static void worker_loop(struct rk_worker *worker)
 {
 	ring_poll(worker->ring, worker->mailbox[0], POLLIN, tag_make(OP_MAILBOX, 0, 0));
 	while (!worker->stopping) {
 		worker->clock_stale = true;
-		if (ring_wait(worker->ring, timers_wait_ms(&worker->timers), dispatch, worker) < 0)
+		if (ring_wait(worker->ring, next_wait_ms(worker), dispatch, worker) < 0)
 			break;
+		rest(worker);
 		run_timers(worker);
 		tcp_buffers_free(worker);
 		udp_buffers_free(worker);

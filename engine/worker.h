@@ -66,6 +66,7 @@ struct rk_worker {
 	uint32_t helper_generation;	// which channel a completion of OP_HELPER is about
 	bool stopping;
 	bool clock_stale;		    // the thread slept since timers_update()
+	bool worked;			    // the last turn had completions
 	_Atomic(struct rk_share *) retired; // for the control thread to free
 	uint64_t stale_completions;
 

@@ -23,14 +23,15 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvl
 CFLAGS   ?= -O2 -g
 SANITIZE ?=
 WERROR   ?=
-RK_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) -I. -D_GNU_SOURCE -DRK_VERSION='"$(VERSION)"' -pthread \
+# Position-independent with hidden symbols costs programs nothing and serves librkengine as well.
+RK_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) -fPIC -fvisibility=hidden -I. -D_GNU_SOURCE -DRK_VERSION='"$(VERSION)"' -pthread \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) $(if $(WERROR),-Werror)
 RK_LDFLAGS = -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
 BASE_SRC     := $(wildcard base/*.c)
 CONFIG_SRC   := $(wildcard config/*.c)
 DRIVERS_SRC  := $(wildcard drivers/*.c drivers/net/*.c drivers/port/*.c)
-ENGINE_SRC   := $(filter-out engine/main.c,$(wildcard engine/*.c))
+ENGINE_SRC   := $(filter-out engine/main.c engine/library.c,$(wildcard engine/*.c))
 NSCTL_SRC    := $(filter-out nsctl/main.c,$(wildcard nsctl/*.c))
 CTL_SRC      := $(wildcard engine/ctl/*.c)
 # What rootlesskit-docker-proxy shares with the others.
@@ -141,6 +142,7 @@ install: all
 	install -m 644 $(wildcard config/*.ini) $(DOCDIR)/examples
 	$(if $(MANUAL),install -d $(MANDIR) && install -m 644 $(MANUAL) $(MANDIR))
 
+include engine/library.mk
 -include bench/bench.mk
 
 .PHONY: clean

@@ -8,6 +8,7 @@
 #include "engine/launch.h"
 #include "base/fd.h"
 #include "base/msg.h"
+#include "engine/program.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -21,24 +22,6 @@
 #define LISTEN_FDS_START 3
 #define LISTEN_FDS_MAX	 (RK_SPAWN_FDS_MAX - 2)
 #define OWN_WORDS	 6 // before the command's: nsctl run --channel=N -c FILE --
-
-// Beside our own program, so that a build tree or a private installation fits together; else PATH.
-static void find_program(char *path, size_t size)
-{
-	ssize_t length = readlink("/proc/self/exe", path, size);
-	char *slash;
-
-	if (length > 0 && (size_t)length < size) {
-		path[length] = '\0';
-		slash = strrchr(path, '/');
-		if (slash && (size_t)(slash + 1 - path) + sizeof("nsctl") <= size) {
-			strcpy(slash + 1, "nsctl");
-			if (access(path, X_OK) == 0)
-				return;
-		}
-	}
-	snprintf(path, size, "nsctl");
-}
 
 static int print_config(const struct rk_config *config, int *fd, struct rk_error *e)
 {
@@ -132,7 +115,7 @@ static int start_program(
 		add_fd(&spawn, LISTEN_FDS_START + (int)i, LISTEN_FDS_START + (int)i);
 	add_fd(&spawn, channel, LISTEN_FDS_START + (int)listen_fds);
 	add_fd(&spawn, config, LISTEN_FDS_START + (int)listen_fds + 1);
-	find_program(program, sizeof(program));
+	program_find(program, sizeof(program), "nsctl");
 	snprintf(channel_option, sizeof(channel_option), "--channel=%u",
 		LISTEN_FDS_START + listen_fds);
 	snprintf(config_path, sizeof(config_path), "/proc/self/fd/%u",

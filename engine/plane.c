@@ -3,11 +3,13 @@
 #include "engine/plane.h"
 
 #include "base/fd.h"
+#include "base/msg.h"
 #include "engine/sockets.h"
 #include "engine/worker.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -34,6 +36,17 @@ struct rk_plane {
 #define DESCRIPTORS_RESERVED 96
 #define POOL_SIZE_MIN	     4
 #define FLOW_LIMIT_MIN	     4
+
+uint32_t plane_choose_workers(uint32_t configured)
+{
+	cpu_set_t allowed;
+
+	if (configured == 0 && sched_getaffinity(0, sizeof(allowed), &allowed) == 0)
+		configured = (uint32_t)CPU_COUNT(&allowed);
+	if (configured == 0)
+		configured = 1;
+	return configured < RK_MSG_FDS_MAX ? configured : RK_MSG_FDS_MAX;
+}
 
 // Fits pools and flows into RLIMIT_NOFILE: a TCP flow has two descriptors, a pool holds up to four
 // kinds of sockets. So a worker never accepts a client for whose other half no descriptor is left.

@@ -41,6 +41,9 @@ struct rk_port_stats {
 	uint64_t datagrams_dropped;
 };
 
+// How many workers `configured` means: 0 = one per CPU that we may run on; never more than one
+// message has channels for.
+uint32_t plane_choose_workers(uint32_t configured);
 // Starts the workers. 0 or -code with *e.
 int plane_start(
 	struct rk_plane **plane, const struct rk_plane_options *options, struct rk_error *e);

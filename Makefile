@@ -43,7 +43,7 @@ TOOL_LIB_SRC := $(wildcard tests/tools/lib/*.c)
 obj  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 libs = $(shell pkg-config --libs $(1))
 
-LIBS_BASE   = $(call libs,libmnl)
+LIBS_BASE   = $(call libs,libmnl libnftnl)
 LIBS_CONFIG = $(call libs,inih)
 LIBS_DRIVERS = $(call libs,libcurl libcjson)
 LIBS_ENGINE = $(call libs,liburing libmicrohttpd libcjson)

@@ -139,6 +139,15 @@ static bool error_is_sound(const struct rk_error *error)
 	return IS_TEXT(error->text) && IS_TEXT(error->hint);
 }
 
+static bool source_is_sound(const struct rk_source_info *source)
+{
+	for (unsigned kind = 0; kind < SOCKET_KIND_COUNT; kind++) {
+		if (source->level[kind] >= SOURCE_LEVEL_COUNT)
+			return false;
+	}
+	return IS_TEXT(source->ip) && IS_TEXT(source->ip6);
+}
+
 static bool network_is_sound(const struct rk_network_info *info)
 {
 	for (unsigned i = 0; i < RK_DNS_MAX; i++) {
@@ -146,7 +155,8 @@ static bool network_is_sound(const struct rk_network_info *info)
 			return false;
 	}
 	return IS_TEXT(info->driver) && IS_TEXT(info->ifname) && IS_TEXT(info->ip) &&
-	       IS_TEXT(info->ip6) && IS_TEXT(info->gateway) && IS_TEXT(info->gateway6);
+	       IS_TEXT(info->ip6) && IS_TEXT(info->gateway) && IS_TEXT(info->gateway6) &&
+	       source_is_sound(&info->source);
 }
 
 // The sender's count must be what arrived, unless the kernel said that it dropped some.

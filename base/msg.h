@@ -66,6 +66,23 @@ struct rk_msg_pool {
 	int32_t error;	// errno of the socket() that failed, with count 0; else 0
 };
 
+// How far a server in the namespace can be shown the client's own address, as the child's test
+// connections proved it (nsctl/srcip.h). Each level includes the ones before.
+enum rk_source_level {
+	SOURCE_NONE,
+	SOURCE_LOOPBACK, // when it is reached at a loopback address
+	SOURCE_DIRECT,	 // when it is reached at any address of the namespace
+	SOURCE_FULL,	 // behind NAT inside the namespace, too
+	SOURCE_LEVEL_COUNT
+};
+
+struct rk_source_info {
+	uint8_t level[SOCKET_KIND_COUNT]; // enum rk_source_level
+	// What a server that listens on all addresses answers a client outside from; "" = nothing.
+	char ip[INET_ADDRSTRLEN];
+	char ip6[INET6_ADDRSTRLEN];
+};
+
 #define RK_DNS_MAX 4
 
 // What the network driver set up, as the engine reports it and the child applies it.
@@ -85,6 +102,7 @@ struct rk_network_info {
 	uint8_t dynamic;    // the address may change (DHCP)
 	uint8_t configured; // the backend set address and routes itself
 	uint8_t reserved[2];
+	struct rk_source_info source; // filled by the child
 };
 
 struct rk_message {

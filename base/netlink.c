@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
@@ -213,6 +214,59 @@ int route_add_default(const char *ifname, const struct rk_addr *gateway, struct 
 		return 0;
 	error_errno(e, -rc, "%s: add default route by %s", ifname,
 		addr_format_ip(gateway, ip_text, sizeof(ip_text)));
+	add_kernel_text(e, text);
+	return rc;
+}
+
+int route_add_local(int family, uint32_t table, struct rk_error *e)
+{
+	char buffer[NETLINK_BUFFER_BYTES];
+	char text[KERNEL_TEXT_MAX];
+	struct nlmsghdr *request = request_init(buffer, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+	struct rtmsg *route = mnl_nlmsg_put_extra_header(request, sizeof(*route));
+	unsigned index;
+	int rc = link_index("lo", &index, e);
+
+	if (rc < 0)
+		return rc;
+	route->rtm_family = (unsigned char)family;
+	route->rtm_table = RT_TABLE_UNSPEC; // too large for this field: RTA_TABLE
+	route->rtm_protocol = RTPROT_STATIC;
+	route->rtm_scope = RT_SCOPE_HOST;
+	route->rtm_type = RTN_LOCAL;
+	mnl_attr_put_u32(request, RTA_TABLE, table);
+	mnl_attr_put_u32(request, RTA_OIF, index);
+	rc = request_send(request, text);
+	if (rc == 0 || rc == -EEXIST)
+		return 0;
+	error_errno(e, -rc, "routing table %u: add the local default route", table);
+	add_kernel_text(e, text);
+	return rc;
+}
+
+int rule_add(const struct rk_route_rule *rule, struct rk_error *e)
+{
+	char buffer[NETLINK_BUFFER_BYTES];
+	char text[KERNEL_TEXT_MAX];
+	struct nlmsghdr *request = request_init(buffer, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
+	struct fib_rule_hdr *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
+	int rc;
+
+	header->family = (uint8_t)rule->source->sa.sa_family;
+	header->action = FR_ACT_TO_TBL;
+	header->src_len = rule->source_prefix;
+	mnl_attr_put_u32(request, FRA_PRIORITY, rule->priority);
+	mnl_attr_put_u32(request, FRA_TABLE, rule->table);
+	if (rule->source_prefix > 0)
+		put_address(request, FRA_SRC, rule->source);
+	if (rule->mark_bit) {
+		mnl_attr_put_u32(request, FRA_FWMARK, rule->mark_bit);
+		mnl_attr_put_u32(request, FRA_FWMASK, rule->mark_bit);
+	}
+	rc = request_send(request, text);
+	if (rc == 0 || rc == -EEXIST)
+		return 0;
+	error_errno(e, -rc, "routing rule %u", rule->priority);
 	add_kernel_text(e, text);
 	return rc;
 }

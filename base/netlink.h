@@ -15,6 +15,18 @@ int link_set_mtu(const char *name, uint32_t mtu, struct rk_error *e);
 // Adding what is there already is not an error.
 int address_add(const char *ifname, const struct rk_addr *ip, unsigned prefix, struct rk_error *e);
 int route_add_default(const char *ifname, const struct rk_addr *gateway, struct rk_error *e);
+// In routing table `table`: every address of `family` is this namespace's own, reached by lo.
+int route_add_local(int family, uint32_t table, struct rk_error *e);
+
+// A routing rule: which packets look `table` up.
+struct rk_route_rule {
+	uint32_t priority;
+	uint32_t table;
+	uint32_t mark_bit;	      // those whose mark has this bit; 0 = whatever the mark
+	const struct rk_addr *source; // those from this network; its family is the rule's
+	uint8_t source_prefix;	      // 0 = from anywhere
+};
+int rule_add(const struct rk_route_rule *rule, struct rk_error *e);
 
 // Opens /dev/net/tun and attaches tap `name` (IFF_TAP | IFF_NO_PI); the interface goes with the
 // last descriptor unless `persistent`. Returns the descriptor (CLOEXEC, non-blocking) or -code.

@@ -80,6 +80,8 @@ struct rk_config {
 	struct {
 		char *driver; // a name of the port driver registry
 		struct rk_port_list publish;
+		enum rk_source_ip source_ip;
+		enum rk_proxy_protocol proxy_protocol; // of TCP ports
 	} port;
 	struct {
 		char *binary;

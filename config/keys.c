@@ -32,6 +32,10 @@ static const char *const io_names[] = {"auto", "uring", "epoll", NULL};
 static const char *const log_level_names[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_format_names[] = {"text", "json", NULL};
 static const char *const tristate_names[] = {"auto", "true", "false", NULL};
+static const char *const copy_up_mode_names[] = {"tmpfs+symlink", NULL};
+static const char *const subid_source_names[] = {"auto", "dynamic", "static", NULL};
+static const char *const source_ip_names[] = {"auto", "off", "prefer", "require", NULL};
+static const char *const proxy_protocol_names[] = {"off", "v1", "v2", NULL};
 static const char *const propagation_names[] = {
 	"private", "rprivate", "slave", "rslave", "shared", "rshared", NULL};
 
@@ -138,6 +142,14 @@ const struct rk_key rk_keys[] = {
 		.help = "A port of the host that leads into the namespace. Without PARENT-IP it listens "
 			"on all addresses; IPv6 addresses stand in square brackets; PROTO is tcp or udp, "
 			"followed by 4 or 6 to listen on one family only."},
+	{"port", "source-ip", CHOICE(port.source_ip, source_ip_names), .initial = "auto",
+		.help = "Shows servers in the namespace the client's own address; prefer: where it "
+			"works, require: or refuse the client, auto: prefer for TCP, off for UDP. "
+			"Clients on a loopback address stay on one. See docs/source-ip.md."},
+	{"port", "proxy-protocol", CHOICE(port.proxy_protocol, proxy_protocol_names),
+		.initial = "off",
+		.help = "Starts each TCP connection to a server in the namespace with a header that "
+			"names the client, for servers that expect it."},
 
 	{"socat", "binary", STRING(socat.binary), .initial = "socat",
 		.check = check_not_empty, .allowed = "a path, or a name that is looked up on $PATH",

@@ -10,6 +10,12 @@
 
 enum rk_proto { PROTO_TCP, PROTO_TCP4, PROTO_TCP6, PROTO_UDP, PROTO_UDP4, PROTO_UDP6, PROTO_COUNT };
 
+// Whether the child is shown the client's own address. Auto: prefer for TCP, off for UDP; in a port
+// spec: as configured.
+enum rk_source_ip { SOURCE_IP_AUTO, SOURCE_IP_OFF, SOURCE_IP_PREFER, SOURCE_IP_REQUIRE };
+// Whether a TCP connection to the child starts with a header of the PROXY protocol.
+enum rk_proxy_protocol { PROXY_PROTOCOL_OFF, PROXY_PROTOCOL_V1, PROXY_PROTOCOL_V2 };
+
 // Room for "fe80::1%interface-name", with the NUL.
 #define RK_IP_TEXT_MAX 64
 // Room for the longest text of port_spec_format(), with the NUL.
@@ -21,6 +27,9 @@ struct rk_port_spec {
 	char child_ip[RK_IP_TEXT_MAX];	// as given, "" = the rule of port_spec_child_ip()
 	uint16_t parent_port;
 	uint16_t child_port;
+	enum rk_source_ip source_ip;
+	enum rk_proxy_protocol proxy_protocol;
+	bool proxy_protocol_set; // else as configured
 };
 
 // Parses exactly one spec from (text, length); no NUL needed, anything longer than 256 bytes is

@@ -96,6 +96,17 @@ static int apply(
 	return rc < 0 ? rc : set_environment(options, e);
 }
 
+// Sockets for clients' own addresses are for the engine's data plane alone.
+static void prepare_source_address(struct init *init, struct rk_network_info *info)
+{
+	const struct child_options *options = init->options;
+
+	if (options->workers > 0 && options->driver->flags & NET_OWN_NETNS &&
+		options->config->port.source_ip != SOURCE_IP_OFF)
+		srcip_set_up(
+			&init->srcip, options->config->engine.udp_idle_timeout_ms, &info->source);
+}
+
 static int announce(struct init *init, const struct rk_network_info *info, struct rk_error *e)
 {
 	const struct child_options *options = init->options;
@@ -131,13 +142,16 @@ static int set_up(struct init *init, struct rk_error *e)
 	if (rc == 0)
 		rc = apply(options, &message.network, e);
 	if (rc == 0)
+		prepare_source_address(init, &message.network);
+	if (rc == 0)
 		rc = announce(init, &message.network, e);
 	return rc;
 }
 
 void child_main(const struct child_options *options)
 {
-	struct init init = {.options = options, .command_pid = -1, .helper_pid = -1};
+	struct init init = {
+		.options = options, .command_pid = -1, .helper_pid = -1, .srcip = SRCIP_NONE};
 	struct rk_error e;
 	int rc;
 

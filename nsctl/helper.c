@@ -6,14 +6,20 @@
 // greedy worker from starving the others. The lack of descriptors or memory makes the helper pause
 // and try again; it never ends for it. A full channel waits for its reader.
 //
-// Limits: it holds no capability (making sockets in the namespace needs none), at most one batch of
-// sockets at a time, and a fixed table of workers.
+// Where clients keep their address (nsctl/srcip.c) every socket is made ready for it here, ahead of
+// need: transparent and marked. Neither changes anything for a connection that does not use it, and
+// the engine needs no capability over the namespace.
+//
+// Limits: it holds no capability (making sockets in the namespace needs none) but CAP_NET_ADMIN and
+// CAP_NET_RAW over the namespace for those two options, at most one batch of sockets at a time, and
+// a fixed table of workers.
 
 #include "nsctl/helper.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/msg.h"
 #include "nsctl/family.h"
+#include "nsctl/srcip_probe.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -44,6 +50,7 @@ struct helper {
 	struct customer customers[WORKERS_MAX];
 	unsigned count;
 	int pause_ms; // 0 = nothing is short
+	struct srcip srcip;
 };
 
 static const struct socket_form {
@@ -71,7 +78,7 @@ static void set_stream_options(int fd)
 
 // Returns the socket or -errno. The options cannot fail on a socket of their own family; where the
 // administrator forbids reno, the default stays.
-static int make_socket(enum rk_socket_kind kind)
+static int make_socket(const struct srcip *srcip, enum rk_socket_kind kind)
 {
 	const struct socket_form *form = &socket_forms[kind];
 	int fd = socket(form->family, form->type | SOCK_CLOEXEC, 0);
@@ -83,6 +90,8 @@ static int make_socket(enum rk_socket_kind kind)
 		set_stream_options(fd);
 	if (form->family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (srcip->enabled)
+		srcip_prepare_socket(fd, form->family, srcip->mark);
 	return fd;
 }
 
@@ -110,12 +119,12 @@ static void close_batch(int *fds, uint32_t count)
 }
 
 // Makes up to `count` sockets; the number made, or -errno when there is none.
-static int make_batch(enum rk_socket_kind kind, int *fds, uint32_t count)
+static int make_batch(const struct srcip *srcip, enum rk_socket_kind kind, int *fds, uint32_t count)
 {
 	uint32_t made;
 
 	for (made = 0; made < count; made++) {
-		fds[made] = make_socket(kind);
+		fds[made] = make_socket(srcip, kind);
 		if (fds[made] < 0)
 			return made > 0 ? (int)made : fds[made];
 	}
@@ -151,12 +160,13 @@ static int customer_send(struct customer *customer, const struct rk_msg_pool *po
 }
 
 // Pays one batch of one kind. 0, or -errno of a shortage.
-static int customer_pay(struct customer *customer, enum rk_socket_kind kind)
+static int customer_pay(
+	struct customer *customer, enum rk_socket_kind kind, const struct srcip *srcip)
 {
 	struct rk_msg_pool pool = {.kind = kind};
 	int fds[BATCH_MAX];
 	uint32_t wanted = customer->owed[kind] < BATCH_MAX ? customer->owed[kind] : BATCH_MAX;
-	int made = make_batch(kind, fds, wanted);
+	int made = make_batch(srcip, kind, fds, wanted);
 	int rc;
 
 	if (made < 0 && is_shortage(-made))
@@ -212,7 +222,7 @@ static void pay_round(struct helper *helper)
 				break;
 			if (customer->owed[kind] == 0)
 				continue;
-			if (customer_pay(customer, (enum rk_socket_kind)kind) < 0) {
+			if (customer_pay(customer, (enum rk_socket_kind)kind, &helper->srcip) < 0) {
 				helper->pause_ms = helper->pause_ms == 0 ? PAUSE_FIRST_MS
 									 : helper->pause_ms * 2;
 				if (helper->pause_ms > PAUSE_LONGEST_MS)
@@ -261,17 +271,22 @@ static bool poll_customers(struct helper *helper)
 	return true;
 }
 
-static void drop_privileges(void)
+static void drop_privileges(bool keeps_network)
 {
-	cap_t none = cap_init();
+	static const cap_value_t network[] = {CAP_NET_ADMIN, CAP_NET_RAW};
+	cap_t left = cap_init();
 
-	if (!none || cap_set_proc(none) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (left && keeps_network) {
+		cap_set_flag(left, CAP_PERMITTED, 2, network, CAP_SET);
+		cap_set_flag(left, CAP_EFFECTIVE, 2, network, CAP_SET);
+	}
+	if (!left || cap_set_proc(left) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		log_warning("helper: cannot drop its capabilities: %s", strerror(errno));
-	if (none)
-		cap_free(none);
+	if (left)
+		cap_free(left);
 }
 
-void helper_serve(const int *channels, unsigned count, int death_signal)
+void helper_serve(const int *channels, unsigned count, const struct srcip *srcip, int death_signal)
 {
 	static struct helper helper;
 	int keep[WORKERS_MAX];
@@ -281,7 +296,8 @@ void helper_serve(const int *channels, unsigned count, int death_signal)
 	memcpy(keep, channels, count * sizeof(*keep));
 	family_close_fds(keep, count);
 	fd_raise_limit();
-	drop_privileges();
+	helper.srcip = srcip ? *srcip : SRCIP_NONE;
+	drop_privileges(helper.srcip.enabled);
 	prctl(PR_SET_PDEATHSIG, death_signal); // last: a change of credentials would clear it
 	helper.count = count;
 	for (unsigned i = 0; i < count; i++) {
@@ -310,7 +326,8 @@ int helper_make_channels(int *workers, int *helpers, unsigned count, struct rk_e
 	return 0;
 }
 
-int helper_start(const int *channels, unsigned count, pid_t *pid, struct rk_error *e)
+int helper_start(const int *channels, unsigned count, const struct srcip *srcip, pid_t *pid,
+	struct rk_error *e)
 {
 	if (count > WORKERS_MAX)
 		return error_set(
@@ -319,6 +336,6 @@ int helper_start(const int *channels, unsigned count, pid_t *pid, struct rk_erro
 	if (*pid < 0)
 		return error_errno(e, errno, "start the helper");
 	if (*pid == 0)
-		helper_serve(channels, count, SIGKILL);
+		helper_serve(channels, count, srcip, SIGKILL);
 	return 0;
 }

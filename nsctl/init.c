@@ -53,7 +53,7 @@ int init_start_helper(struct init *init, int *ends, struct rk_error *e)
 	rc = helper_make_channels(ends, helpers, count, e);
 	if (rc < 0)
 		return rc;
-	rc = helper_start(helpers, count, &init->helper_pid, e);
+	rc = helper_start(helpers, count, &init->srcip, &init->helper_pid, e);
 	close_ends(helpers, count);
 	if (rc < 0)
 		close_ends(ends, count);

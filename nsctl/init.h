@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nsctl/child.h"
+#include "nsctl/srcip.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@ struct init {
 	pid_t helper_pid;	   // -1 = none
 	int64_t helper_started_ms; // CLOCK_MONOTONIC
 	bool helper_missing;	   // died, not yet replaced
+	struct srcip srcip;
 };
 
 // Makes the pool channels and forks the helper. The workers' ends go to `ends` (options->workers

@@ -38,7 +38,7 @@ allow engine/ctl '(base|config|engine/ctl)/'
 
 home 'liburing' 'engine/ring[^/]*\.[ch]:'
 home 'ini\.h' 'config/[^/]*ini[^/]*\.c:'
-home 'libmnl|linux/(netlink|rtnetlink)' 'base/netlink[^/]*\.[ch]:'
+home 'libmnl|libnftnl|linux/(netlink|rtnetlink)' 'base/netlink[^/]*\.[ch]:'
 home 'microhttpd' 'engine/api[^/]*\.[ch]:'
 home 'curl' '(drivers|engine/ctl)/'
 home 'cjson' '(drivers|engine/(api|json|ctl/)[^/]*)'

@@ -16,6 +16,7 @@
 #include "drivers/relay.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -30,8 +31,7 @@
 #define SLOT_BYTES (64 * 1024) // room for a frame of RK_FRAME_MAX bytes
 #define OUT_BYTES  (8 * SLOT_BYTES)
 #define IN_BYTES   (IN_PACKETS * SLOT_BYTES)
-#define LOG_CHECK  64	       // batches from the socket between two looks at the log
-#define LOG_ROOM   (32 * 1024) // half of a pipe
+#define LOG_CHECK  16 // batches from the socket between two looks at the log
 
 struct outbox {
 	uint8_t *bytes;
@@ -52,6 +52,7 @@ struct inbox {
 struct relay {
 	const struct rk_relay_options *options;
 	size_t prefix;
+	int log_keeps; // bytes of the log that are left in its pipe
 	struct outbox out;
 	struct inbox in;
 };
@@ -200,12 +201,12 @@ static int in_take_packets(struct relay *relay)
 // A backend that logs is one that moves frames, so that this place is passed often enough.
 static void trim_log(struct relay *relay)
 {
-	char dropped[LOG_ROOM / 2];
+	char dropped[1024];
 	int filled;
 
 	if (relay->options->log_fd < 0 || ++relay->in.batches % LOG_CHECK != 0)
 		return;
-	while (ioctl(relay->options->log_fd, FIONREAD, &filled) == 0 && filled > LOG_ROOM) {
+	while (ioctl(relay->options->log_fd, FIONREAD, &filled) == 0 && filled > relay->log_keeps) {
 		if (read(relay->options->log_fd, dropped, sizeof(dropped)) <= 0)
 			return;
 	}
@@ -258,6 +259,7 @@ enum rk_relay_end relay_run(const struct rk_relay_options *options)
 		return RELAY_FAILED;
 	relay->options = options;
 	relay->prefix = framing_prefix(options->framing);
+	relay->log_keeps = fcntl(options->log_fd, F_GETPIPE_SZ) / 4;
 	relay->out.bytes = buffer_map(OUT_BYTES);
 	relay->in.bytes = buffer_map(IN_BYTES);
 	if (!relay->out.bytes || !relay->in.bytes)

@@ -11,7 +11,7 @@ struct rk_relay_options {
 	int socket; // connected to the backend: stream, or SOCK_SEQPACKET for FRAMING_PACKET
 	enum rk_framing framing;
 	struct rk_frame_filter filter; // for frames from the tap
-	// The pipe that the backend logs to, or -1. Its oldest half is dropped before it fills up,
+	// The pipe that the backend logs to, or -1. Its oldest part is dropped before it fills up,
 	// because a Go program waits for room in it for ever.
 	int log_fd;
 };

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/un.h>
@@ -106,6 +107,28 @@ int check_socket_path(const char *value, struct rk_error *e)
 	return 0;
 }
 
+int check_cgroup_name(const char *value, struct rk_error *e)
+{
+	char quoted[RK_QUOTE_MAX];
+
+	if (!strchr(value, '/') && strcmp(value, ".") != 0 && strcmp(value, "..") != 0 &&
+		strlen(value) <= NAME_MAX)
+		return 0;
+	return error_set(e, EINVAL, "%s is not the name of a cgroup",
+		quote_text(value, strlen(value), quoted, sizeof(quoted)));
+}
+
+static int processes_check(const struct rk_config *config, struct rk_error *e)
+{
+	if (config->process.reaper == TRISTATE_TRUE && !config->process.pidns)
+		return error_set(e, EINVAL, "[process] reaper: true requires pidns");
+	if (config->process.evacuate_cgroup2[0] && !config->process.cgroupns)
+		return error_set(e, EINVAL, "[process] evacuate-cgroup2: requires cgroupns");
+	if (config->process.evacuate_cgroup2[0] && !config->process.pidns)
+		return error_set(e, EINVAL, "[process] evacuate-cgroup2: requires pidns");
+	return 0;
+}
+
 static int mounts_check(const struct rk_config *config, struct rk_error *e)
 {
 	const struct rk_string_list *list = &config->mount.copy_up;
@@ -161,6 +184,8 @@ int config_check(const struct rk_config *config, struct rk_error *e)
 			socket_length, SOCKET_PATH_MAX);
 		return error_hint(e, "choose a shorter directory, or set [api] socket");
 	}
-	rc = mounts_check(config, e);
+	rc = processes_check(config, e);
+	if (rc == 0)
+		rc = mounts_check(config, e);
 	return rc < 0 ? rc : ports_check(config, e);
 }

@@ -9,3 +9,4 @@ int check_cidr(const char *value, struct rk_error *e);
 int check_ifname(const char *value, struct rk_error *e);
 int check_copy_up(const char *value, struct rk_error *e); // "" is refused
 int check_socket_path(const char *value, struct rk_error *e);
+int check_cgroup_name(const char *value, struct rk_error *e);

@@ -16,6 +16,8 @@
 
 enum rk_tristate { TRISTATE_AUTO, TRISTATE_TRUE, TRISTATE_FALSE };
 enum rk_io_mode { IO_AUTO, IO_URING, IO_EPOLL };
+enum rk_copy_up_mode { COPY_UP_TMPFS_SYMLINK };
+enum rk_subid_source { SUBID_AUTO, SUBID_DYNAMIC, SUBID_STATIC };
 enum rk_propagation {
 	PROPAGATION_PRIVATE,
 	PROPAGATION_RPRIVATE,
@@ -55,6 +57,7 @@ struct rk_config {
 		char *ifname; // "" = the driver's default
 		bool disable_host_loopback;
 		bool ipv6;
+		bool detach_netns;
 	} network;
 	struct {
 		char *binary;
@@ -74,7 +77,12 @@ struct rk_config {
 		char *binary;
 	} vdeplug_slirp;
 	struct {
+		char *binary;
+		char *bridge; // an interface of the host
+	} lxc_user_nic;
+	struct {
 		struct rk_string_list copy_up;
+		enum rk_copy_up_mode copy_up_mode;
 		enum rk_propagation propagation;
 	} mount;
 	struct {
@@ -92,7 +100,10 @@ struct rk_config {
 		bool cgroupns;
 		bool utsns;
 		bool ipcns;
-		uint32_t stop_timeout_ms; // between SIGTERM and SIGKILL
+		enum rk_tristate reaper;
+		char *evacuate_cgroup2; // "" = stay
+		enum rk_subid_source subid_source;
+		uint32_t stop_timeout_ms; // between SIGTERM and SIGKILL, 0 = never
 	} process;
 	struct {
 		char *socket; // "" = STATE-DIR/api.sock

@@ -28,7 +28,7 @@
 #define STRINGS(member) .type = KEY_STRINGS, .offset = PLACE(struct rk_string_list, member)
 #define PORTS(member)	.type = KEY_PORTS, .offset = PLACE(struct rk_port_list, member)
 
-static const char *const io_names[] = {"auto", "uring", "epoll", NULL};
+static const char *const io_names[] = {"auto", "io_uring", "epoll", NULL};
 static const char *const log_level_names[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_format_names[] = {"text", "json", NULL};
 static const char *const tristate_names[] = {"auto", "true", "false", NULL};
@@ -47,6 +47,7 @@ const struct rk_section rk_sections[] = {
 	{"gvisor-tap-vsock", "The network driver gvisor-tap-vsock and its port driver."},
 	{"vpnkit", "The network driver vpnkit."},
 	{"vdeplug_slirp", "The network driver vdeplug_slirp."},
+	{"lxc-user-nic", "The network driver lxc-user-nic."},
 	{"mount", "The mounts that the command sees."},
 	{"port", "Published ports."},
 	{"socat", "The port driver socat."},
@@ -102,6 +103,9 @@ const struct rk_key rk_keys[] = {
 			"127.0.0.1."},
 	{"network", "ipv6", BOOL(network.ipv6), .initial = "false",
 		.help = "Gives the namespace an IPv6 address and route, where the driver can."},
+	{"network", "detach-netns", BOOL(network.detach_netns), .initial = "false",
+		.help = "Leaves the command in the host's network: the namespace is the file netns in "
+			"the state directory, for nsenter --net or a container engine."},
 
 	{"slirp4netns", "binary", STRING(slirp4netns.binary), .initial = "slirp4netns",
 		.check = check_not_empty, .allowed = "a path, or a name that is looked up on $PATH",
@@ -127,10 +131,21 @@ const struct rk_key rk_keys[] = {
 		.check = check_not_empty, .allowed = "a path, or a name that is looked up on $PATH",
 		.help = "The program to start."},
 
+	{"lxc-user-nic", "binary", STRING(lxc_user_nic.binary),
+		.initial = "/usr/libexec/lxc/lxc-user-nic",
+		.check = check_not_empty, .allowed = "a path, or a name that is looked up on $PATH",
+		.help = "The program to start; it is set-uid root."},
+	{"lxc-user-nic", "bridge", STRING(lxc_user_nic.bridge), .initial = "lxcbr0",
+		.check = check_ifname, .allowed = "at most 15 characters without '/', ':' or blanks",
+		.help = "The bridge of the host that the namespace is connected to."},
+
 	{"mount", "copy-up", STRINGS(mount.copy_up),
 		.check = check_copy_up, .allowed = "an absolute directory, not / or /tmp",
 		.help = "A directory that becomes a writable copy, made of links to the original: "
 			"changes stay in the namespace."},
+	{"mount", "copy-up-mode", CHOICE(mount.copy_up_mode, copy_up_mode_names),
+		.initial = "tmpfs+symlink",
+		.help = "How the copy is made; there is one way."},
 	{"mount", "propagation", CHOICE(mount.propagation, propagation_names),
 		.initial = "rprivate",
 		.help = "Mount propagation of the root directory, as in mount(8)."},
@@ -167,9 +182,21 @@ const struct rk_key rk_keys[] = {
 		.help = "A UTS namespace of its own: the host name can be changed in it."},
 	{"process", "ipcns", BOOL(process.ipcns), .initial = "false",
 		.help = "An IPC namespace of its own."},
+	{"process", "reaper", CHOICE(process.reaper, tristate_names), .initial = "auto",
+		.help = "Reaps orphans in a PID namespace of its own; auto: with pidns. Without pidns "
+			"orphans are always reaped."},
+	{"process", "evacuate-cgroup2", STRING(process.evacuate_cgroup2), .initial = "",
+		.check = check_cgroup_name, .allowed = "the name of a cgroup, without '/'",
+		.help = "Moves every process of our cgroup into this one below it and hands its "
+			"controllers down, so that the command can make more; needs pidns and cgroupns."},
+	{"process", "subid-source", CHOICE(process.subid_source, subid_source_names),
+		.initial = "auto",
+		.help = "Where the ranges of subordinate ids come from; dynamic: the program getsubids, "
+			"static: /etc/subuid and /etc/subgid, auto: the first that has any."},
 	{"process", "stop-timeout", DURATION(process.stop_timeout_ms, 0, 1 * HOURS_MS),
 		.initial = "10s",
-		.help = "Time between SIGTERM and SIGKILL when the command is to be stopped."},
+		.help = "Time between SIGTERM or SIGINT and SIGKILL when the command is to be stopped; "
+			"0s: it is never killed, however often it is asked."},
 
 	{"api", "socket", STRING(api.socket), .initial = "",
 		.check = check_socket_path, .allowed = "a path of at most 107 bytes",

@@ -9,7 +9,7 @@
 //   RUNNING    the command runs; signals go on to it. SIGTERM or SIGINT -> STOPPING.
 //              MSG_ERROR (the command cannot be executed) -> KILLING, for its exit code follows.
 //   STOPPING   the command was asked to end. stop-timeout over or a second stop signal: SIGKILL
-//              to the command -> KILLING.
+//              to the command -> KILLING. (A stop-timeout of 0 skips this phase for ever.)
 //   KILLING    waits a little for MSG_EXITED -> ENDED with or without it.
 //   ENDED      tear down in order: API, data plane, channel, nsctl (which ends the network
 //              daemon and the namespaces), state directory.
@@ -42,7 +42,9 @@
 #define KILL_TIMEOUT_MS	 5000  // from SIGKILL to MSG_EXITED
 #define NSCTL_EXIT_MS	 10000 // nsctl's own tear-down
 #define NSCTL_GRACE_MS	 2000  // after SIGTERM
-#define EXIT_KILLED	 (128 + SIGKILL)
+// Wait statuses (wait(2)): the number of a signal is that of a process it killed.
+#define STATUS_KILLED SIGKILL
+#define STATUS_FAILED W_EXITCODE(EXIT_FAILURE, 0)
 
 enum run_phase { RUN_STARTING, RUN_RUNNING, RUN_STOPPING, RUN_KILLING, RUN_ENDED };
 
@@ -50,7 +52,7 @@ struct supervisor {
 	struct rk_config *config;
 	enum run_phase phase;
 	int64_t deadline_ms; // of this phase on the monotonic clock, 0 = none
-	int exit_code;
+	struct rk_outcome *outcome;
 	bool failed;   // *error says why
 	bool reported; // ... and it was printed already
 	struct rk_error *error;
@@ -83,11 +85,12 @@ static void fail(struct supervisor *s)
 	enter_phase(s, RUN_ENDED, 0);
 }
 
-static void end(struct supervisor *s, int exit_code)
+static void end(struct supervisor *s, int wait_status)
 {
-	s->exit_code = exit_code;
+	s->outcome->wait_status = wait_status;
 	enter_phase(s, RUN_ENDED, 0);
 }
+
 static void send_signal(struct supervisor *s, int signal)
 {
 	const struct rk_msg_number number = {.value = signal};
@@ -160,15 +163,10 @@ static void on_error(struct supervisor *s)
 
 static void on_exited(struct supervisor *s)
 {
-	int status = s->message.number.value;
-	char how[64];
-
-	// Whoever asked for the end knows; else the exit code alone would not tell it from an exit.
-	if (s->phase == RUN_RUNNING && WIFSIGNALED(status))
-		log_warning(
-			"the command was %s", process_describe_status(status, how, sizeof(how)));
+	s->outcome->not_executed = s->reported;
+	s->outcome->stopped = s->phase != RUN_RUNNING;
 	s->failed = false;
-	end(s, process_exit_code(status));
+	end(s, s->message.number.value);
 }
 
 static void on_nsctl_gone(struct supervisor *s)
@@ -177,7 +175,7 @@ static void on_nsctl_gone(struct supervisor *s)
 	int status;
 
 	if (s->phase == RUN_KILLING) {
-		end(s, EXIT_KILLED);
+		end(s, STATUS_KILLED);
 		return;
 	}
 	status = process_wait(&s->nsctl, NSCTL_EXIT_MS);
@@ -244,7 +242,7 @@ static void pass_on(struct supervisor *s, unsigned signal)
 
 	if (s->phase == RUN_STARTING) {
 		if (stop)
-			end(s, 128 + (int)signal);
+			end(s, (int)signal);
 		return;
 	}
 	if (s->phase == RUN_STOPPING && stop) {
@@ -252,8 +250,8 @@ static void pass_on(struct supervisor *s, unsigned signal)
 		return;
 	}
 	send_signal(s, (int)signal);
-	if (s->phase == RUN_RUNNING && stop)
-		enter_phase(s, RUN_STOPPING, s->config->process.stop_timeout_ms + 1);
+	if (s->phase == RUN_RUNNING && stop && s->config->process.stop_timeout_ms > 0)
+		enter_phase(s, RUN_STOPPING, s->config->process.stop_timeout_ms);
 }
 
 static void on_signals(struct supervisor *s)
@@ -300,7 +298,7 @@ static void on_deadline(struct supervisor *s)
 		kill_command(s);
 		break;
 	default:
-		end(s, EXIT_KILLED);
+		end(s, STATUS_KILLED);
 		break;
 	}
 }
@@ -392,24 +390,28 @@ static void tear_down(struct supervisor *s)
 	fd_close(&s->signal_fd);
 }
 
-int supervisor_run(
-	struct rk_config *config, char *const *command, int *exit_code, struct rk_error *e)
+int supervisor_run(struct rk_config *config, char *const *command, struct rk_outcome *outcome,
+	struct rk_error *e)
 {
 	struct supervisor s = {
 		.config = config,
+		.outcome = outcome,
 		.error = e,
 		.dir = RK_STATE_DIR_NONE,
 		.nsctl = RK_PROCESS_NONE,
 		.channel = -1,
 		.signal_fd = -1,
 	};
-	int rc = start(&s, command);
+	int rc;
 
+	memset(outcome, 0, sizeof(*outcome));
+	rc = start(&s, command);
 	while (rc == 0 && s.phase != RUN_ENDED)
 		serve_once(&s);
 	tear_down(&s);
 	if (rc < 0)
 		return rc;
-	*exit_code = s.failed ? EXIT_FAILURE : s.exit_code;
+	if (s.failed)
+		outcome->wait_status = STATUS_FAILED;
 	return s.failed && !s.reported ? -(e->code ? e->code : EIO) : 0;
 }

@@ -1,12 +1,18 @@
-// supervisor.h: one run of the engine, from the state directory to the command's exit code.
+// supervisor.h: one run of the engine, from the state directory to the command's end.
 #pragma once
 
 #include "base/error.h"
 #include "config/config.h"
 
-// Runs `command` (NULL-terminated, may be empty) in its namespaces with the published ports and
-// returns when everything is torn down. *config must have passed its checks; its state-dir and
-// workers become the effective ones. 0 with *exit_code (the command's; 128 + n for signal n), or
-// -code with *e when it could not run or a part of us failed.
-int supervisor_run(
-	struct rk_config *config, char *const *command, int *exit_code, struct rk_error *e);
+#include <stdbool.h>
+
+struct rk_outcome {
+	int wait_status;   // of the command (wait(2)), or what stands for it
+	bool stopped;	   // it ended after we had been asked to end it
+	bool not_executed; // it could not be executed; the reason was logged
+};
+
+// Runs `command` (NULL-terminated, may be empty: the configuration names one). *config gets the
+// effective state directory and worker count. 0 with *outcome, or -code with *e.
+int supervisor_run(struct rk_config *config, char *const *command, struct rk_outcome *outcome,
+	struct rk_error *e);

@@ -4,7 +4,9 @@
 #include "config/config.h"
 
 #define PORT_FORM "[PARENT-IP]:PARENT-PORT[:CHILD-IP]:CHILD-PORT/PROTO"
-#define SECTIONS  "engine, network, slirp4netns, mount, port, process, api"
+#define SECTIONS                                                                                   \
+	"engine, network, slirp4netns, pasta, gvisor-tap-vsock, vpnkit, vdeplug_slirp, "           \
+	"lxc-user-nic, mount, port, socat, process, api"
 
 // config_read_text() of a C string, as file "t.ini".
 int support_read_text(struct rk_config *config, const char *text, struct rk_error *e);

@@ -52,7 +52,7 @@ static const struct {
 	{"engine", "workers", "0", "256", NULL, "257",
 		"\"257\" is out of range, allowed: 0 to 256"},
 	{"engine", "io", "auto", "epoll", NULL, "EPOLL",
-		"\"EPOLL\" is not one of the choices, allowed: auto, uring, epoll"},
+		"\"EPOLL\" is not one of the choices, allowed: auto, io_uring, epoll"},
 	{"engine", "log-level", "info", "debug", NULL, "warn",
 		"\"warn\" is not one of the choices, allowed: error, warning, info, debug"},
 	{"engine", "log-format", "text", "json", NULL, "",
@@ -79,6 +79,8 @@ static const struct {
 		"\"no\" is neither true nor false, allowed: true, false"},
 	{"network", "ipv6", "false", "true", NULL, "True",
 		"\"True\" is neither true nor false, allowed: true, false"},
+	{"network", "detach-netns", "false", "true", NULL, "yes",
+		"\"yes\" is neither true nor false, allowed: true, false"},
 	{"slirp4netns", "binary", "slirp4netns", "/opt/my slirp", NULL, " x",
 		"\" x\" begins or ends with a blank, "
 		"allowed: a path, or a name that is looked up on $PATH"},
@@ -86,8 +88,23 @@ static const struct {
 		"\"maybe\" is not one of the choices, allowed: auto, true, false"},
 	{"slirp4netns", "seccomp", "auto", "false", NULL, "0",
 		"\"0\" is not one of the choices, allowed: auto, true, false"},
+	{"pasta", "binary", "pasta", "/opt/pasta", NULL, "",
+		"must not be empty, allowed: a path, or a name that is looked up on $PATH"},
+	{"gvisor-tap-vsock", "binary", "gvproxy", "/opt/gvisor-tap-vsock", NULL, "",
+		"must not be empty, allowed: a path, or a name that is looked up on $PATH"},
+	{"vpnkit", "binary", "vpnkit", "/opt/vpnkit", NULL, "",
+		"must not be empty, allowed: a path, or a name that is looked up on $PATH"},
+	{"vdeplug_slirp", "binary", "vde_plug", "/opt/vdeplug_slirp", NULL, "",
+		"must not be empty, allowed: a path, or a name that is looked up on $PATH"},
+	{"lxc-user-nic", "binary", "/usr/libexec/lxc/lxc-user-nic", "/opt/lxc-user-nic", NULL, "",
+		"must not be empty, allowed: a path, or a name that is looked up on $PATH"},
+	{"lxc-user-nic", "bridge", "lxcbr0", "br0", NULL, "a/b",
+		"\"a/b\" is not the name of an interface, "
+		"allowed: at most 15 characters without '/', ':' or blanks"},
 	{"mount", "copy-up", "", "/etc", NULL, "/tmp",
 		"\"/tmp\" cannot be copied up, allowed: an absolute directory, not / or /tmp"},
+	{"mount", "copy-up-mode", "tmpfs+symlink", "tmpfs+symlink", NULL, "overlay",
+		"\"overlay\" is not one of the choices, allowed: tmpfs+symlink"},
 	{"mount", "propagation", "rprivate", "rshared", NULL, "unbindable",
 		"\"unbindable\" is not one of the choices, "
 		"allowed: private, rprivate, slave, rslave, shared, rshared"},
@@ -96,6 +113,12 @@ static const struct {
 	{"port", "publish", "", "[::1]:8080:[::2]:80/udp", NULL, "a:b/tcp",
 		"port spec \"a:b/tcp\": parent address or a port is missing (all addresses: "
 		":8080:80/tcp), allowed: " PORT_FORM},
+	{"port", "source-ip", "auto", "require", NULL, "on",
+		"\"on\" is not one of the choices, allowed: auto, off, prefer, require"},
+	{"port", "proxy-protocol", "off", "v2", NULL, "3",
+		"\"3\" is not one of the choices, allowed: off, v1, v2"},
+	{"socat", "binary", "socat", "/opt/socat", NULL, "",
+		"must not be empty, allowed: a path, or a name that is looked up on $PATH"},
 	{"process", "command", "", "/bin/sh -c \"a; b ; c # d\"", NULL, "x\t",
 		"\"x?\" begins or ends with a blank, allowed: a shell command"},
 	{"process", "pidns", "false", "true", NULL, "1",
@@ -106,6 +129,13 @@ static const struct {
 		"\"t\" is neither true nor false, allowed: true, false"},
 	{"process", "ipcns", "false", "true", NULL, "",
 		"\"\" is neither true nor false, allowed: true, false"},
+	{"process", "reaper", "auto", "true", NULL, "1",
+		"\"1\" is not one of the choices, allowed: auto, true, false"},
+	{"process", "evacuate-cgroup2", "", "init", NULL, "a/b",
+		"\"a/b\" is not the name of a cgroup, "
+		"allowed: the name of a cgroup, without '/'"},
+	{"process", "subid-source", "auto", "static", NULL, "nss",
+		"\"nss\" is not one of the choices, allowed: auto, dynamic, static"},
 	{"process", "stop-timeout", "10s", "0s", NULL, "5 s",
 		"\"5 s\" has an unknown unit, allowed: 0s to 1h (units: ms, s, m, h)"},
 	{"api", "socket", "", "/run/api.sock", NULL,
@@ -397,7 +427,7 @@ Test(config, help_names_every_key)
 		cr_expect(strstr(help, keys[i].section), "%s", keys[i].section);
 		cr_expect(strstr(help, keys[i].name), "%s", keys[i].name);
 	}
-	cr_expect(strstr(help, "Allowed: auto, uring, epoll; default: auto\n"));
+	cr_expect(strstr(help, "Allowed: auto, io_uring, epoll; default: auto\n"));
 	cr_expect(strstr(help, "Allowed: " PORT_FORM "; default: none; repeatable\n"));
 	free(help);
 }

@@ -20,7 +20,7 @@
 
 #define VPNKIT_DIR		"vpnkit"
 #define VPNKIT_SOCKET		"net.sock"
-#define VPNKIT_PROGRAM "vpnkit"
+#define VPNKIT_PROGRAM		"vpnkit"
 #define VPNKIT_REMEDY		"Debian does not package VPNKit: build it from its source"
 #define VPNKIT_READY_TIMEOUT_MS 10000
 #define VPNKIT_DHCP_TIMEOUT_MS	10000

@@ -48,25 +48,32 @@ run_unit() {
 	count_tap "$tap" "$status" unit
 }
 
-# One user, one temporary directory for all the files: tests/integration/setup_suite.bash.
+# run_integration NAME FILE...: one user, one temporary directory for all the files, see
+# tests/integration/setup_suite.bash.
 run_integration() {
-	local log=$build/integration.log
+	local name=$1 log=$build/$1.log
+	shift
 	env RK_BUILD="$PWD/$build" BATS_TEST_TIMEOUT="${BATS_TEST_TIMEOUT:-90}" \
 		bats --tap --timing --print-output-on-failure "$@" </dev/null 2>&1 | tee "$log" |
 		grep --line-buffered -vE '^ok '
-	count_tap "$log" "${PIPESTATUS[0]}" integration
+	count_tap "$log" "${PIPESTATUS[0]}" "$name"
 }
 
 [[ $build == /* ]] && build=$(realpath --relative-to=. "$build")
-files=()
+# What moves bytes is tested with both I/O methods.
+files=() epoll_files=()
 for suite in "${suites[@]}"; do
 	if [ "$suite" = unit ]; then
 		run_unit
 	else
 		files+=("tests/integration/$suite.bats")
 	fi
+	case $suite in
+	tcp | udp | descriptors) epoll_files+=("tests/integration/$suite.bats") ;;
+	esac
 done
-[ ${#files[@]} -eq 0 ] || run_integration "${files[@]}"
+[ ${#files[@]} -eq 0 ] || run_integration integration "${files[@]}"
+[ ${#epoll_files[@]} -eq 0 ] || RK_IO=epoll run_integration integration-epoll "${epoll_files[@]}"
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

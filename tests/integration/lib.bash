@@ -159,14 +159,15 @@ write_config() {
 
 # engine_start CONFIG [WORD...]: starts it with a command that waits; sets ENGINE_PID, STATE and
 # ENGINE_LOG; returns when the command runs. The words come before rk-engine (prlimit...),
-# ENGINE_OPTIONS after its configuration.
+# ENGINE_OPTIONS after its configuration. RK_IO, when set, chooses the data plane's I/O method.
 ENGINE_OPTIONS=()
 engine_start() {
-	local config=$1
+	local config=$1 io=()
 	shift
+	[ -z "${RK_IO:-}" ] || io=(-o "engine.io=$RK_IO")
 	STATE=${config%.ini}.state
 	ENGINE_LOG=${config%.ini}.log
-	"${AS_USER[@]}" "$@" "$RK_BIN/rk-engine" -c "$config" "${ENGINE_OPTIONS[@]}" -- sleep infinity \
+	"${AS_USER[@]}" "$@" "$RK_BIN/rk-engine" -c "$config" "${io[@]}" "${ENGINE_OPTIONS[@]}" -- sleep infinity \
 		</dev/null >"$ENGINE_LOG" 2>&1 3>&- &
 	ENGINE_PID=$!
 	export STATE ENGINE_LOG ENGINE_PID

@@ -103,6 +103,8 @@ unsigned lane_gather(struct rk_lane *lane, struct rk_ring *ring, struct iovec *i
 		if (count > 0 &&
 			(unsigned char *)iov[count - 1].iov_base + iov[count - 1].iov_len == data)
 			iov[count - 1].iov_len += length;
+		else if (count == RING_SEND_SEGMENTS)
+			break;
 		else
 			iov[count++] = (struct iovec){data, length};
 		start = 0;

@@ -51,8 +51,8 @@ int lane_push(struct rk_lane *lane, struct rk_ring *ring, uint32_t buffer, uint3
 	uint32_t *held);
 // Gives the buffers of a completion back unread.
 void lane_discard(struct rk_ring *ring, uint32_t buffer, uint32_t length);
-// Describes all queued bytes, adjacent buffers as one; returns the number of iovecs (at most
-// LANE_SEGMENTS).
+// Describes queued bytes for one ring_send(), adjacent buffers as one; returns the number of
+// iovecs (at most RING_SEND_SEGMENTS, which may leave some bytes for the next).
 unsigned lane_gather(struct rk_lane *lane, struct rk_ring *ring, struct iovec *iov);
 // Drops the first `length` bytes and releases their buffers.
 void lane_pop(struct rk_lane *lane, struct rk_ring *ring, uint32_t length, uint32_t *held);

@@ -118,6 +118,7 @@ void ring_receive(struct rk_ring *ring, int fd, size_t limit, uint64_t tag);
 // the send to a blocking kernel thread (seen on Linux 6.18). To such a socket the caller sends now
 // and waits with ring_poll(POLLOUT), which reports each further change.
 enum rk_send_mode { SEND_ALL, SEND_NOW };
+#define RING_SEND_SEGMENTS 64u // of one ring_send() at most
 void ring_send(struct rk_ring *ring, int fd, const struct iovec *iov, unsigned count,
 	enum rk_send_mode mode, uint64_t tag);
 

@@ -26,7 +26,6 @@
 #define RING_DESCRIPTORS_MAX (1u << 20)
 #define RING_READ_MAX	     (256u * 1024)
 #define RING_BATCH	     32u
-#define RING_SEND_SEGMENTS   64u
 #define RING_EVENTS	     256
 
 // Completions that can be known and not yet handed over, per descriptor: those of its three

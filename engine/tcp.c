@@ -207,7 +207,7 @@ static void lane_send(struct rk_worker *worker, struct rk_tcp_flow *flow, unsign
 {
 	struct rk_lane *lane = &flow->lanes[index];
 	bool half_closed = flow->lanes[!index].flags & LANE_EOF;
-	struct iovec iov[LANE_SEGMENTS];
+	struct iovec iov[RING_SEND_SEGMENTS];
 	unsigned count;
 
 	if (lane->flags & (LANE_SENDING | LANE_BLOCKED))

@@ -15,6 +15,16 @@ static int check_no_interface(
 	return error_hint(e, "remove ifname");
 }
 
+static int check_detach(
+	const struct rk_config *config, const struct rk_net_driver *net, struct rk_error *e)
+{
+	if (!config->network.detach_netns || (net->flags & NET_OWN_NETNS))
+		return 0;
+	return error_set(e, EINVAL,
+		"[network] detach-netns: the network driver %s makes no namespace to detach",
+		net->name);
+}
+
 int drivers_check(const struct rk_config *config, struct rk_error *e)
 {
 	const struct rk_net_driver *net = net_driver_find(config->network.driver);
@@ -29,6 +39,8 @@ int drivers_check(const struct rk_config *config, struct rk_error *e)
 		return error_set(e, EINVAL, "[port] driver: \"%s\" is no port driver; allowed: %s",
 			config->port.driver, port_driver_names());
 	rc = check_no_interface(config, net, e);
+	if (rc == 0)
+		rc = check_detach(config, net, e);
 	if (rc == 0)
 		rc = port->check(config, net, e);
 	if (rc == 0)

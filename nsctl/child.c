@@ -17,6 +17,7 @@
 #include "nsctl/signals.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,10 +91,7 @@ static int apply(
 	bool own_netns = options->driver->flags & NET_OWN_NETNS;
 	int rc = mounts_apply(options->config, options->state_dir, own_netns, e);
 
-	if (rc < 0)
-		return explain_denied(e);
-	rc = configure_network(options, info, e);
-	return rc < 0 ? rc : set_environment(options, e);
+	return rc < 0 ? explain_denied(e) : configure_network(options, info, e);
 }
 
 // Sockets for clients' own addresses are for the engine's data plane alone.
@@ -124,12 +122,34 @@ static int announce(struct init *init, const struct rk_network_info *info, struc
 	return rc;
 }
 
+// A way back into the host's network there is none: the command's process is forked before we
+// leave it.
+static int leave_network(struct init *init, struct rk_error *e)
+{
+	const struct child_options *options = init->options;
+	int rc;
+
+	if (!options->config->network.detach_netns)
+		return 0;
+	rc = command_fork(options->command, options->listen_fds, true, &init->command, e);
+	if (rc < 0)
+		return rc;
+	if (unshare(CLONE_NEWNET) < 0)
+		return error_errno(e, errno, "make a network namespace");
+	return 0;
+}
+
 static int set_up(struct init *init, struct rk_error *e)
 {
 	static struct rk_message message;
 	const struct child_options *options = init->options;
 	int channel = options->channel;
-	int rc = peer_send(channel, MSG_CHILD_READY, NULL, 0, NULL, 0, "host side", e);
+	int rc = set_environment(options, e);
+
+	if (rc == 0)
+		rc = leave_network(init, e);
+	if (rc == 0)
+		rc = peer_send(channel, MSG_CHILD_READY, NULL, 0, NULL, 0, "host side", e);
 
 	if (rc == 0)
 		rc = peer_expect(
@@ -151,7 +171,7 @@ static int set_up(struct init *init, struct rk_error *e)
 void child_main(const struct child_options *options)
 {
 	struct init init = {
-		.options = options, .command_pid = -1, .helper_pid = -1, .srcip = SRCIP_NONE};
+		.options = options, .command = COMMAND_NONE, .helper_pid = -1, .srcip = SRCIP_NONE};
 	struct rk_error e;
 	int rc;
 

@@ -68,23 +68,34 @@ static void hand_over_fds(unsigned listen_fds)
 	setenv("LISTEN_PID", pid, 1);
 }
 
+__attribute__((noreturn)) static void fail(int report)
+{
+	int code = errno;
+
+	fd_write_all(report, &code, sizeof(code));
+	_exit(command_failure_status(code));
+}
+
 __attribute__((noreturn)) static void become_command(
-	char **argv, unsigned listen_fds, int report, pid_t parent)
+	char **argv, unsigned listen_fds, bool as_root, int gate, int report, pid_t parent)
 {
 	pid_t now;
-	int code;
+	char byte;
 
-	// 0: the parent lives outside our pid namespace (nsctl enter).
+	if (read(gate, &byte, 1) != 1)
+		_exit(127);
+	if (as_root && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+		fail(report);
+	// After the change of ids, which clears the setting.
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	now = getppid();
+	// 0: the parent lives outside our pid namespace (nsctl enter).
 	if (now != 0 && now != parent)
 		_exit(127);
 	hand_over_fds(listen_fds);
 	signals_restore();
 	execvp(argv[0], argv);
-	code = errno;
-	fd_write_all(report, &code, sizeof(code));
-	_exit(command_failure_status(code));
+	fail(report);
 }
 
 static int describe_failure(const char *program, int code, struct rk_error *e)
@@ -94,27 +105,64 @@ static int describe_failure(const char *program, int code, struct rk_error *e)
 	return error_errno(e, code, "execute %s", program);
 }
 
-int command_start(char **argv, unsigned listen_fds, pid_t *pid, struct rk_error *e)
+int command_fork(
+	char **argv, unsigned listen_fds, bool as_root, struct command *command, struct rk_error *e)
 {
-	RK_CLEANUP_FD int report = -1;
 	pid_t self = getpid();
-	int ends[2];
+	int gate[2], report[2];
 	int code;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
+	if (pipe2(gate, O_CLOEXEC) < 0)
 		return error_errno(e, errno, "start %s", argv[0]);
-	report = ends[0];
-	*pid = fork();
-	if (*pid == 0)
-		become_command(argv, listen_fds, ends[1], self);
-	code = errno;
-	fd_close(&ends[1]);
-	if (*pid < 0)
+	if (pipe2(report, O_CLOEXEC) < 0) {
+		code = errno;
+		fd_close(&gate[0]);
+		fd_close(&gate[1]);
 		return error_errno(e, code, "start %s", argv[0]);
-	if (read(report, &code, sizeof(code)) != (ssize_t)sizeof(code))
+	}
+	command->pid = fork();
+	code = errno;
+	if (command->pid == 0) {
+		close(gate[1]);
+		become_command(argv, listen_fds, as_root, gate[0], report[1], self);
+	}
+	fd_close(&gate[0]);
+	fd_close(&report[1]);
+	command->gate = gate[1];
+	command->report = report[0];
+	if (command->pid > 0)
 		return 0;
-	waitpid(*pid, NULL, 0);
-	return describe_failure(argv[0], code, e);
+	fd_close(&command->gate);
+	fd_close(&command->report);
+	return error_errno(e, code, "start %s", argv[0]);
+}
+
+// A process that is gone already takes no byte; whoever reaps it learns how it ended.
+int command_release(struct command *command, const char *program, struct rk_error *e)
+{
+	int code = 0;
+	ssize_t got;
+
+	fd_write_all(command->gate, "", 1);
+	fd_close(&command->gate);
+	got = read(command->report, &code, sizeof(code));
+	fd_close(&command->report);
+	if (got != (ssize_t)sizeof(code))
+		return 0;
+	waitpid(command->pid, NULL, 0);
+	command->pid = -1;
+	return describe_failure(program, code, e);
+}
+
+int command_start(char **argv, unsigned listen_fds, pid_t *pid, struct rk_error *e)
+{
+	struct command command = COMMAND_NONE;
+	int rc = command_fork(argv, listen_fds, false, &command, e);
+
+	if (rc == 0)
+		rc = command_release(&command, argv[0], e);
+	*pid = command.pid;
+	return rc;
 }
 
 int command_exec(char **argv, struct rk_error *e)

@@ -5,7 +5,7 @@
 //
 //	signal, MSG_SIGNAL      on to the child, once. SIGTERM and SIGINT also start the stop timer
 //	                        ([process] stop-timeout); when it fires, or with a second SIGTERM,
-//	                        everything is killed.
+//	                        everything is killed. A stop-timeout of 0 is none.
 //	MSG_EXITED              the run is over, with the command's exit status.
 //	MSG_ERROR, child died,  one error, exit status 1 (127 or 126 follow as MSG_EXITED when the
 //	network process died    command could not be executed).
@@ -75,7 +75,8 @@ static bool is_echo(struct host *host, int number, bool from_engine)
 
 static int forward_signal(struct host *host, int number, bool from_engine, struct rk_error *e)
 {
-	bool stops = number == SIGTERM || number == SIGINT;
+	bool stops = (number == SIGTERM || number == SIGINT) &&
+		     host->config->process.stop_timeout_ms > 0;
 
 	if (is_echo(host, number, from_engine))
 		return 0;

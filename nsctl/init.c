@@ -92,7 +92,7 @@ static int helper_delay_ms(const struct init *init)
 
 static void on_child_ended(struct init *init, pid_t pid, int status)
 {
-	if (init->running && pid == init->command_pid) {
+	if (pid == init->command.pid) {
 		init->command_status = status;
 		init->ended = true;
 	} else if (pid == init->helper_pid) {
@@ -101,18 +101,42 @@ static void on_child_ended(struct init *init, pid_t pid, int status)
 	}
 }
 
+// Without a pid namespace of ours an orphan would be a zombie for the host.
+static bool reaps_orphans(const struct rk_config *config)
+{
+	return config->process.reaper != TRISTATE_FALSE || !config->process.pidns;
+}
+
+// Takes the ends of process `pid`, -1 = of any, as far as there are some.
+static void reap(struct init *init, pid_t pid)
+{
+	int status;
+	pid_t ended;
+
+	while ((ended = waitpid(pid, &status, WNOHANG)) > 0)
+		on_child_ended(init, ended, status);
+}
+
+static void reap_one(struct init *init, pid_t pid)
+{
+	if (pid > 0)
+		reap(init, pid);
+}
+
 static void on_signal(struct init *init)
 {
 	struct signalfd_siginfo info;
-	int status;
-	pid_t pid;
 
 	while (signals_read(init->signal_fd, &info)) {
 		if (signals_classify(&info) == SIGNAL_STOP_SELF)
 			kill(getpid(), SIGSTOP);
 	}
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		on_child_ended(init, pid, status);
+	if (reaps_orphans(init->options->config)) {
+		reap(init, -1);
+	} else {
+		reap_one(init, init->command.pid);
+		reap_one(init, init->helper_pid);
+	}
 }
 
 // An exec that fails ends the family as a command that exits with 127 or 126 does.
@@ -120,8 +144,12 @@ static void on_start(struct init *init)
 {
 	const struct child_options *options = init->options;
 	struct rk_error e;
-	int rc = command_start(options->command, options->listen_fds, &init->command_pid, &e);
+	int rc = 0;
 
+	if (init->command.pid < 0)
+		rc = command_fork(options->command, options->listen_fds, true, &init->command, &e);
+	if (rc == 0)
+		rc = command_release(&init->command, options->command[0], &e);
 	if (rc == 0) {
 		init->running = true;
 		return;
@@ -147,7 +175,7 @@ static bool on_message(struct init *init)
 	if (message.header.type == MSG_START)
 		on_start(init);
 	else if (message.header.type == MSG_SIGNAL && init->running)
-		kill(init->command_pid, message.number.value);
+		kill(init->command.pid, message.number.value);
 	return true;
 }
 

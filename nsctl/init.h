@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nsctl/child.h"
+#include "nsctl/command.h"
 #include "nsctl/srcip.h"
 
 #include <stdbool.h>
@@ -11,9 +12,9 @@
 struct init {
 	const struct child_options *options;
 	int signal_fd;
-	bool running; // the command was started
-	pid_t command_pid;
-	int command_status; // wait status once command_pid is gone
+	bool running;		// the command was started
+	struct command command; // forked early when its network is not ours
+	int command_status;	// wait status once it is gone
 	bool ended;
 	pid_t helper_pid;	   // -1 = none
 	int64_t helper_started_ms; // CLOCK_MONOTONIC

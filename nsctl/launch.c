@@ -52,7 +52,7 @@ static uint64_t namespace_flags(const struct host *host)
 	const struct rk_config *config = host->config;
 	uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS;
 
-	if (host->net.driver->flags & NET_OWN_NETNS)
+	if ((host->net.driver->flags & NET_OWN_NETNS) && !config->network.detach_netns)
 		flags |= CLONE_NEWNET;
 	if (config->process.pidns)
 		flags |= CLONE_NEWPID;

@@ -39,9 +39,15 @@ static bool wanted_always(const struct mount_request *request)
 	return true;
 }
 
+// Not when it is detached: the command lives in the host's network.
 static bool wanted_with_netns(const struct mount_request *request)
 {
-	return request->own_netns;
+	return request->own_netns && !request->config->network.detach_netns;
+}
+
+static bool wanted_with_detached_netns(const struct mount_request *request)
+{
+	return request->own_netns && request->config->network.detach_netns;
 }
 
 static bool wanted_with_pidns(const struct mount_request *request)
@@ -194,9 +200,26 @@ static int bind_hosts(const struct mount_request *request, struct rk_error *e)
 	return bind_file(request, "hosts", e);
 }
 
+// The file by which the command, and whoever enters its mount namespace, finds our network.
+static int bind_netns(const struct mount_request *request, struct rk_error *e)
+{
+	RK_CLEANUP_FD int fd = -1;
+	char target[PATH_MAX];
+
+	if (snprintf(target, sizeof(target), "%s/netns", request->state_dir) >= (int)sizeof(target))
+		return error_errno(e, ENAMETOOLONG, "%s/netns", request->state_dir);
+	fd = open(target, O_RDONLY | O_CREAT | O_CLOEXEC, 0444);
+	if (fd < 0)
+		return error_errno(e, errno, "make %s", target);
+	if (mount("/proc/self/ns/net", target, NULL, MS_BIND, NULL) < 0)
+		return error_errno(e, errno, "bind the network namespace over %s", target);
+	return 0;
+}
+
 static const struct mount_step plan[] = {
 	{"propagation", wanted_always, set_propagation, false},
 	{"copy-up", wanted_always, copy_up, false},
+	{"netns", wanted_with_detached_netns, bind_netns, false},
 	{"sysfs", wanted_with_netns, mount_sysfs, true},
 	{"cgroup", wanted_with_cgroupns, mount_cgroup, true},
 	{"proc", wanted_with_pidns, mount_proc, false},

@@ -35,17 +35,19 @@ config() { # NET PORT [SPEC...]
 	driver_config "$DIR/test.ini" "$@"
 }
 
-# The name depends on the processor (passt.avx2), and it clears its environment.
+# By its arguments: its name depends on the processor (passt.avx2), and it clears its environment.
 pasta_pid() {
-	local nsctl
+	local nsctl pid children
 	nsctl=$(descendant "$ENGINE_PID" nsctl)
-	descendant "$nsctl" passt.avx2 || true
-	descendant "$nsctl" pasta
+	read -r -d '' -a children < <(cat "/proc/$nsctl"/task/*/children) || true
+	for pid in "${children[@]}"; do
+		! tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q -e ' --ns-ifname ' || echo "$pid"
+	done
 }
 
 # Versions of 2023 scan for UDP listeners at their start only.
 pasta_is_old() {
-	! pasta --host-lo-to-ns-lo --version >/dev/null 2>&1
+	! as_user pasta --host-lo-to-ns-lo --version >/dev/null 2>&1
 }
 
 @test "pasta: info has the network's addresses" {
@@ -169,9 +171,13 @@ pasta_is_old() {
 
 @test "pasta: a host without a default route is explained" {
 	[ "$(id -u)" -eq 0 ] || skip "needs root to make a network without a route"
-	pasta --splice-only --version >/dev/null 2>&1 && skip "this pasta needs no route"
 	config pasta builtin </dev/null
 	AS_USER=(unshare -n "${AS_USER[@]:${#ON_HOST[@]}}")
+	if ! pasta_is_old; then # it goes on with what it has
+		run -0 as_user "$RK_BIN/rk-engine" -c "$DIR/test.ini" -- echo it-ran
+		assert_match "$output" 'it-ran'
+		return
+	fi
 	refused "$DIR/test.ini" 'routable interface.*default route'
 	refute_match "$output" 'Failed to send'
 	assert_none_left "$MARK"

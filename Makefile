@@ -24,7 +24,8 @@ CFLAGS   ?= -O2 -g
 SANITIZE ?=
 WERROR   ?=
 # Position-independent with hidden symbols costs programs nothing and serves librkengine as well.
-RK_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) -fPIC -fvisibility=hidden -I. -D_GNU_SOURCE -DRK_VERSION='"$(VERSION)"' -pthread \
+RK_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) -fPIC -fvisibility=hidden -I. \
+	-D_GNU_SOURCE -DRK_VERSION='"$(VERSION)"' -pthread \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) $(if $(WERROR),-Werror)
 RK_LDFLAGS = -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 

@@ -12,6 +12,8 @@ packages=(
 	uidmap slirp4netns passt vdeplug libvdeplug-slirp
 	# test and demo; rootlesskit is there for its rootlessctl, which must work against ours
 	libcriterion-dev bats rootlesskit iperf3 curl socat iproute2 iputils-ping procps python3 util-linux passwd
+	# rootless Docker and its images
+	docker.io busybox-static
 	# lint
 	clang clang-format cppcheck shellcheck
 )

@@ -26,17 +26,21 @@ docker_command() {
 		"DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS=--state-dir=$STATE")
 }
 
-# Starts dockerd and waits until its API answers; sets DOCKER_PID, the process of rootlesskit.
+# Starts dockerd and waits until its API answers.
 docker_start() {
 	docker_command
 	"${AS_DOCKER[@]}" "$DOCKER_SCRIPT" </dev/null >"$DOCKER_LOG" 2>&1 3>&- &
-	DOCKER_PID=$!
-	export DOCKER_PID
+	echo $! >"$DOCKER_DIR/pid"
 	wait_until 30 docker_ready_or_gone
 	docker_ready && return 0
 	echo "dockerd did not start" >&2
 	tail -n 40 "$DOCKER_LOG" >&2
 	return 1
+}
+
+# The process of rootlesskit; in a file, because a test may have started another one.
+docker_pid() {
+	cat "$DOCKER_DIR/pid"
 }
 
 docker_ready() {
@@ -45,7 +49,7 @@ docker_ready() {
 
 docker_gone() {
 	local state
-	state=$(awk '$1 == "State:" { print $2 }' "/proc/$DOCKER_PID/status" 2>/dev/null) || return 0
+	state=$(awk '$1 == "State:" { print $2 }' "/proc/$(docker_pid)/status" 2>/dev/null) || return 0
 	[ -z "$state" ] || [ "$state" = Z ]
 }
 
@@ -55,7 +59,7 @@ docker_ready_or_gone() {
 
 # Ends dockerd as `systemctl --user stop docker` does.
 docker_stop() {
-	kill "-${1:-TERM}" "$DOCKER_PID" 2>/dev/null || true
+	kill "-${1:-TERM}" "$(docker_pid)" 2>/dev/null || true
 	wait_until 30 docker_gone && return 0
 	echo "dockerd did not end" >&2
 	tail -n 40 "$DOCKER_LOG" >&2

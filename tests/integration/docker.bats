@@ -50,7 +50,7 @@ is_free() { # PORT
 	run -0 docker info --format '{{.SecurityOptions}}'
 	assert_match "$output" 'name=rootless'
 	assert_match "$(ctl info)" "version: $(cat "$RK_TOP/VERSION")"
-	assert_equal "$(readlink "/proc/$DOCKER_PID/exe")" "$(readlink -f "$RK_BIN/rootlesskit")"
+	assert_equal "$(readlink "/proc/$(docker_pid)/exe")" "$(readlink -f "$RK_BIN/rootlesskit")"
 }
 
 @test "docker: a container has ids of the sub-id range and a network" {
@@ -119,11 +119,11 @@ is_free() { # PORT
 
 # The proxies of this dockerd, ours and Docker's.
 proxies() {
-	pgrep -c -P "$(descendant "$DOCKER_PID" dockerd)" -f docker-proxy || true
+	pgrep -c -P "$(descendant "$(docker_pid)" dockerd)" -f docker-proxy || true
 }
 
 @test "docker: $CONTAINERS containers started at the same time, all ports work, all are freed" {
-	local i first port
+	local i port
 	for ((i = 0; i < CONTAINERS; i++)); do
 		port[i]=$(free_port)
 	done

@@ -27,10 +27,11 @@ struct map_kind {
 	const char *program;
 	const char *subid_file;
 	const char *proc_name;
+	bool groups;
 };
 
-static const struct map_kind uid_kind = {"newuidmap", "/etc/subuid", "uid_map"};
-static const struct map_kind gid_kind = {"newgidmap", "/etc/subgid", "gid_map"};
+static const struct map_kind uid_kind = {"newuidmap", "/etc/subuid", "uid_map", false};
+static const struct map_kind gid_kind = {"newgidmap", "/etc/subgid", "gid_map", true};
 
 void idmap_from_ranges(struct idmap *map, uint32_t own, const struct subid_list *ranges)
 {
@@ -146,7 +147,8 @@ static int run_program(
 
 static int explain_no_range(const struct map_kind *kind, const char *user, struct rk_error *e)
 {
-	error_set(e, ENOENT, "%s: no range of subordinate ids for user %s", kind->subid_file, user);
+	error_set(e, ENOENT, "no range of subordinate %s ids for user %s",
+		kind->groups ? "group" : "user", user);
 	return error_hint(e,
 		"as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s",
 		user);
@@ -168,8 +170,25 @@ static int write_identity(const struct map_kind *kind, pid_t child, struct rk_er
 	return write_directly(kind, child, &map, e);
 }
 
-static int write_one(const struct map_kind *kind, pid_t child, uint32_t own, const char *user,
-	bool *identity, struct rk_error *e)
+// auto: what getsubids cannot tell (it is missing, it knows no user without a name) stands in the
+// files or nowhere.
+static int read_ranges(const struct map_kind *kind, enum rk_subid_source source, const char *user,
+	struct subid_list *list, struct rk_error *e)
+{
+	struct rk_error *program_error = source == SUBID_DYNAMIC ? e : NULL;
+	int rc;
+
+	list->count = 0;
+	rc = source == SUBID_STATIC ? 0
+				    : subid_read_program(list, user, kind->groups, program_error);
+	if (source == SUBID_DYNAMIC || list->count > 0)
+		return rc;
+	rc = subid_read_file(list, kind->subid_file, user, geteuid());
+	return rc < 0 ? error_errno(e, -rc, "read %s", kind->subid_file) : 0;
+}
+
+static int write_one(const struct map_kind *kind, pid_t child, uint32_t own,
+	enum rk_subid_source source, const char *user, bool *identity, struct rk_error *e)
 {
 	struct subid_list list;
 	struct idmap map;
@@ -177,9 +196,9 @@ static int write_one(const struct map_kind *kind, pid_t child, uint32_t own, con
 
 	if (*identity)
 		return write_identity(kind, child, e);
-	rc = subid_read_file(&list, kind->subid_file, user, geteuid());
+	rc = read_ranges(kind, source, user, &list, e);
 	if (rc < 0)
-		return error_errno(e, -rc, "read %s", kind->subid_file);
+		return rc;
 	if (list.count == 0 && geteuid() != 0)
 		return explain_no_range(kind, user, e);
 	if (list.count == 0) {
@@ -190,7 +209,7 @@ static int write_one(const struct map_kind *kind, pid_t child, uint32_t own, con
 	return run_program(kind, child, &map, e);
 }
 
-int idmap_write(pid_t child, struct rk_error *e)
+int idmap_write(pid_t child, enum rk_subid_source source, struct rk_error *e)
 {
 	struct passwd *user = getpwuid(geteuid());
 	char number[16];
@@ -200,10 +219,10 @@ int idmap_write(pid_t child, struct rk_error *e)
 
 	snprintf(number, sizeof(number), "%u", geteuid());
 	name = user ? user->pw_name : number;
-	rc = write_one(&uid_kind, child, geteuid(), name, &identity, e);
+	rc = write_one(&uid_kind, child, geteuid(), source, name, &identity, e);
 	if (rc < 0)
 		return rc;
 	if (identity)
 		log_debug("root has no subordinate ids: its own ids are mapped as they are");
-	return write_one(&gid_kind, child, getegid(), name, &identity, e);
+	return write_one(&gid_kind, child, getegid(), source, name, &identity, e);
 }

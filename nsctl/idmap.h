@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "config/config.h"
 #include "nsctl/subid.h"
 
 #include <sys/types.h>
@@ -28,6 +29,6 @@ void idmap_from_ranges(struct idmap *map, uint32_t own, const struct subid_list 
 int idmap_from_identity(struct idmap *map, const char *text, size_t length);
 
 // Writes both maps of `child` for the calling user: newuidmap and newgidmap with every range of
-// /etc/subuid and /etc/subgid; root without ranges maps itself and all ids that it has.
+// `source`; root without ranges maps itself and all ids that it has.
 // 0 or -code with *e and the remedy.
-int idmap_write(pid_t child, struct rk_error *e);
+int idmap_write(pid_t child, enum rk_subid_source source, struct rk_error *e);

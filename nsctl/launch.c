@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "nsctl/cgroup.h"
 #include "nsctl/child.h"
 #include "nsctl/command.h"
 #include "nsctl/explain.h"
@@ -169,7 +170,7 @@ static int map_ids(struct host *host, struct rk_message *message, struct rk_erro
 	int rc = await_child(host, MSG_CHILD_READY, message, e);
 
 	if (rc == 0)
-		rc = idmap_write(host->child.pid, e);
+		rc = idmap_write(host->child.pid, host->config->process.subid_source, e);
 	if (rc == 0)
 		rc = peer_send(host->child_channel, MSG_CHILD_MAPPED, NULL, 0, NULL, 0, "child", e);
 	return rc;
@@ -241,6 +242,9 @@ int launch_all(struct host *host, struct rk_error *e)
 		rc = start_child(host, e);
 	if (rc == 0)
 		rc = map_ids(host, &message, e);
+	// The child's cgroup namespace keeps as its root the group that we now leave.
+	if (rc == 0 && host->config->process.evacuate_cgroup2[0])
+		rc = cgroup_evacuate(host->config->process.evacuate_cgroup2, e);
 	if (rc == 0)
 		rc = configure_child(host, &message, e);
 	if (rc < 0)

@@ -109,20 +109,27 @@ static int mount_sysfs(const struct mount_request *request, struct rk_error *e)
 	return error_errno(e, code, "carry /sys/fs/cgroup over to the new /sys");
 }
 
-// Only the unified hierarchy shows the new namespace's root when it is mounted again.
+// Only the unified hierarchy shows the new namespace's root when it is mounted again. The kernel
+// refuses a filesystem on top of itself (EBUSY), so something else goes between.
 static int mount_cgroup(const struct mount_request *request, struct rk_error *e)
 {
+	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+	const char *target = "/sys/fs/cgroup";
 	struct statfs info;
+	int code;
 
 	(void)request;
-	if (statfs("/sys/fs/cgroup", &info) < 0)
-		return error_errno(e, errno, "/sys/fs/cgroup");
+	if (statfs(target, &info) < 0)
+		return error_errno(e, errno, "%s", target);
 	if (info.f_type != CGROUP2_SUPER_MAGIC)
 		return 0;
-	if (mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) <
-		0)
-		return error_errno(e, errno, "mount a new /sys/fs/cgroup");
-	return 0;
+	if (mount("tmpfs", target, "tmpfs", flags | MS_RDONLY, "size=4k") < 0)
+		return error_errno(e, errno, "mount a tmpfs below the new %s", target);
+	if (mount("cgroup2", target, "cgroup2", flags, NULL) == 0)
+		return 0;
+	code = errno;
+	umount2(target, MNT_DETACH);
+	return error_errno(e, code, "mount a new %s", target);
 }
 
 static int mount_proc(const struct mount_request *request, struct rk_error *e)

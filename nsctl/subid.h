@@ -1,6 +1,9 @@
-// subid.h: the ranges of subordinate ids that a user may map (/etc/subuid, /etc/subgid).
+// subid.h: the ranges of subordinate ids that a user may map.
 #pragma once
 
+#include "base/error.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,3 +28,11 @@ void subid_parse(
 
 // The same for a file; a file that is not there has no ranges. 0 or -errno (-EFBIG: over 4 MiB).
 int subid_read_file(struct subid_list *list, const char *path, const char *user, uint32_t uid);
+
+// Collects the ranges of what getsubids(1) prints: lines "INDEX: USER START COUNT"; other lines are
+// passed over.
+void subid_parse_program(struct subid_list *list, const char *text, size_t length);
+
+// Asks getsubids(1), which knows every source that nsswitch.conf names. A user without ranges is no
+// error. 0 or -code with *e.
+int subid_read_program(struct subid_list *list, const char *user, bool groups, struct rk_error *e);

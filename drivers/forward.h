@@ -3,12 +3,19 @@
 #pragma once
 
 #include "base/addr.h"
+#include "config/portspec.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #define RK_FORWARD_LISTENERS_MAX 2
 #define RK_FORWARD_TARGETS_MAX	 2
+#define RK_TARGET_LIST_MAX	 4
+
+struct rk_target_list {
+	struct rk_addr addrs[RK_TARGET_LIST_MAX];
+	uint8_t count;
+};
 
 // Where to listen, where to connect (in this order, the next one when the one before refuses).
 struct rk_forward {
@@ -21,4 +28,13 @@ struct rk_forward {
 	// The first listener decides; a further one may fail with EAFNOSUPPORT or EADDRNOTAVAIL
 	// (a host without IPv6) and is left out.
 	bool listeners_optional;
+	// Never SOURCE_IP_AUTO. When it is not off, clients that are not on a loopback address have
+	// lists of their own, by family (0 = IPv4, 1 = IPv6): targets that are shown the client's
+	// address, and those for when none of them works.
+	enum rk_source_ip source_ip;
+	struct {
+		struct rk_target_list own;
+		struct rk_target_list plain;
+	} remote[2];
+	enum rk_proxy_protocol proxy_protocol;
 };

@@ -11,6 +11,26 @@
 #include <errno.h>
 #include <string.h>
 
+// The members that upstream does not have; "" or none: as configured.
+static int read_source(cJSON *object, struct rk_port_spec *spec, struct rk_error *e)
+{
+	char source_ip[16] = "";
+	char proxy_protocol[16] = "";
+	int rc = json_get_text(object, "sourceIP", source_ip, sizeof(source_ip), e);
+
+	if (rc == 0)
+		rc = json_get_text(
+			object, "proxyProtocol", proxy_protocol, sizeof(proxy_protocol), e);
+	if (rc < 0)
+		return rc;
+	if (source_ip[0] && source_ip_parse(source_ip, &spec->source_ip) < 0)
+		return error_set(e, EINVAL, "unknown sourceIP, allowed: off, prefer, require");
+	spec->proxy_protocol_set = proxy_protocol[0];
+	if (proxy_protocol[0] && proxy_protocol_parse(proxy_protocol, &spec->proxy_protocol) < 0)
+		return error_set(e, EINVAL, "unknown proxyProtocol, allowed: off, v1, v2");
+	return 0;
+}
+
 int api_json_read_spec(
 	const char *body, size_t length, struct rk_port_spec *spec, struct rk_error *e)
 {
@@ -36,6 +56,9 @@ int api_json_read_spec(
 	if (proto_parse(proto, &spec->proto) < 0)
 		return error_set(e, EINVAL, "unknown proto: %s",
 			quote_text(proto, strlen(proto), quoted, sizeof(quoted)));
+	rc = read_source(object, spec, e);
+	if (rc < 0)
+		return rc;
 	spec->parent_port = (uint16_t)parent_port;
 	spec->child_port = (uint16_t)child_port;
 	return port_spec_check(spec, e);
@@ -114,6 +137,24 @@ static bool add_port_driver(cJSON *root, const struct rk_api_info *info)
 	return complete;
 }
 
+// How far each kind of client can be shown in this namespace.
+static bool add_source_levels(cJSON *engine, const struct rk_source_info *source)
+{
+	static const char *const names[SOCKET_KIND_COUNT] = {
+		[SOCKET_TCP4] = "tcp4",
+		[SOCKET_TCP6] = "tcp6",
+		[SOCKET_UDP4] = "udp4",
+		[SOCKET_UDP6] = "udp6",
+	};
+	cJSON *object = cJSON_AddObjectToObject(engine, "sourceIP");
+	bool complete = object;
+
+	for (unsigned kind = 0; complete && kind < SOCKET_KIND_COUNT; kind++)
+		complete = add_text(object, names[kind],
+			source_level_name((enum rk_source_level)source->level[kind]));
+	return complete;
+}
+
 static bool add_engine(cJSON *root, const struct rk_api_info *info)
 {
 	cJSON *object;
@@ -122,7 +163,8 @@ static bool add_engine(cJSON *root, const struct rk_api_info *info)
 		return true;
 	object = cJSON_AddObjectToObject(root, "engine");
 	return object && add_text(object, "io", info->io_name) &&
-	       add_number(object, "workers", info->workers);
+	       add_number(object, "workers", info->workers) &&
+	       add_source_levels(object, &info->network->source);
 }
 
 char *api_json_info(const struct rk_api_info *info)
@@ -138,6 +180,22 @@ char *api_json_info(const struct rk_api_info *info)
 	return print_and_free(root, complete);
 }
 
+// What the child is shown of the port's clients, unless that is nothing.
+static bool add_source(cJSON *object, const struct rk_port *port)
+{
+	cJSON *inner;
+
+	if (port->proxy_protocol != PROXY_PROTOCOL_OFF &&
+		!add_text(object, "proxyProtocol", proxy_protocol_name(port->proxy_protocol)))
+		return false;
+	if (port->source_ip <= SOURCE_IP_OFF)
+		return true;
+	inner = cJSON_AddObjectToObject(object, "sourceIP");
+	return inner && add_text(inner, "mode", source_ip_name(port->source_ip)) &&
+	       add_text(inner, "ipv4", source_level_name(port->source_levels[0])) &&
+	       add_text(inner, "ipv6", source_level_name(port->source_levels[1]));
+}
+
 static bool add_port(cJSON *object, const struct rk_port *port)
 {
 	const struct rk_port_spec *spec = &port->spec;
@@ -150,7 +208,7 @@ static bool add_port(cJSON *object, const struct rk_port *port)
 	       add_text_if_set(inner, "parentIP", spec->parent_ip) &&
 	       add_number(inner, "parentPort", spec->parent_port) &&
 	       add_number(inner, "childPort", spec->child_port) &&
-	       add_text_if_set(inner, "childIP", spec->child_ip);
+	       add_text_if_set(inner, "childIP", spec->child_ip) && add_source(object, port);
 }
 
 char *api_json_port(const struct rk_port *port)
@@ -210,6 +268,7 @@ static bool add_stats(cJSON *object, const struct rk_port_stats *stats)
 		{"total", stats->connections_total},
 		{"refused", stats->connections_refused},
 		{"failed", stats->connections_failed},
+		{"downgraded", stats->connections_downgraded},
 	};
 	const struct counter bytes[] = {{"in", stats->bytes_in}, {"out", stats->bytes_out}};
 	const struct counter datagrams[] = {
@@ -221,7 +280,7 @@ static bool add_stats(cJSON *object, const struct rk_port_stats *stats)
 	return add_text(object, "state", states[stats->state]) &&
 	       (stats->last_error == 0 ||
 		       add_text(object, "lastError", strerror(stats->last_error))) &&
-	       add_counters(object, "connections", connections, 4) &&
+	       add_counters(object, "connections", connections, 5) &&
 	       add_counters(object, "bytes", bytes, 2) &&
 	       add_counters(object, "datagrams", datagrams, 3);
 }

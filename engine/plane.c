@@ -292,6 +292,7 @@ static void add_counters(struct rk_port_stats *stats, struct rk_counters *counte
 	stats->connections_total += counters->connections_total;
 	stats->connections_refused += counters->connections_refused;
 	stats->connections_failed += counters->connections_failed;
+	stats->connections_downgraded += counters->connections_downgraded;
 	stats->bytes_in += counters->bytes_in;
 	stats->bytes_out += counters->bytes_out;
 	stats->datagrams_in += counters->datagrams_in;

@@ -24,6 +24,7 @@ struct rk_ports {
 	size_t count;
 	size_t capacity;
 	uint32_t last_id;
+	struct rk_source_policy source_policy;
 };
 
 struct rk_ports *ports_create(struct rk_plane *plane)
@@ -49,6 +50,11 @@ void ports_destroy(struct rk_ports *ports)
 void ports_use_backend(struct rk_ports *ports, struct rk_port_backend *backend)
 {
 	ports->backend = backend;
+}
+
+void ports_use_source_policy(struct rk_ports *ports, const struct rk_source_policy *policy)
+{
+	ports->source_policy = *policy;
 }
 
 int ports_describe_death(struct rk_ports *ports, struct rk_error *e)
@@ -132,6 +138,21 @@ static int read_stats(struct rk_ports *ports, uint32_t id, struct rk_port_stats 
 	return ports->backend ? 0 : plane_stats(ports->plane, id, stats);
 }
 
+// The entry of a port that was opened.
+static void fill_port(const struct rk_ports *ports, struct rk_port *port, uint32_t id,
+	const struct rk_port_spec *spec, const struct rk_forward *forward)
+{
+	*port = (struct rk_port){.id = id,
+		.spec = *spec,
+		.source_ip = forward->source_ip,
+		.proxy_protocol = forward->proxy_protocol};
+	for (unsigned i = 0; i < 2; i++) {
+		if (forward->remote[i].own.count > 0)
+			port->source_levels[i] = ports_source_level(&ports->source_policy,
+				forward->socktype, i == 0 ? AF_INET : AF_INET6);
+	}
+}
+
 static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec, struct rk_port *port,
 	struct rk_error *e)
 {
@@ -145,13 +166,15 @@ static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec, s
 	if (ports->last_id == UINT32_MAX)
 		return error_set(e, ENOSPC, "all port ids of this run are used");
 	rc = ports_forward_resolve(&forward, spec, e);
+	if (rc == 0)
+		rc = ports_source_resolve(&forward, spec, &ports->source_policy, e);
 	if (rc < 0)
 		return rc;
 	forward.id = ports->last_id + 1;
 	rc = open_port(ports, spec, &forward, e);
 	if (rc < 0)
 		return rc;
-	*port = (struct rk_port){.id = ++ports->last_id, .spec = *spec};
+	fill_port(ports, port, ++ports->last_id, spec, &forward);
 	ports->items[ports->count++] = *port;
 	return 0;
 }

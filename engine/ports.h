@@ -7,6 +7,7 @@
 #include "config/portspec.h"
 #include "drivers/driver.h"
 #include "engine/plane.h"
+#include "engine/ports_source.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +17,10 @@ struct rk_ports;
 struct rk_port {
 	uint32_t id; // from 1, never used again in one run
 	struct rk_port_spec spec;
+	// What is in effect: how, and how far, clients of IPv4 and IPv6 are shown.
+	enum rk_source_ip source_ip;
+	enum rk_source_level source_levels[2];
+	enum rk_proxy_protocol proxy_protocol;
 };
 
 struct rk_port_report {
@@ -29,6 +34,8 @@ struct rk_ports *ports_create(struct rk_plane *plane);
 // From now on the ports go to a started port driver instead of a plane; borrowed, like that.
 // What its ports carry is not counted: their statistics stay 0.
 void ports_use_backend(struct rk_ports *ports, struct rk_port_backend *backend);
+// What ports show the child of their clients, from now on; without it nothing.
+void ports_use_source_policy(struct rk_ports *ports, const struct rk_source_policy *policy);
 // Fills *e when the backend's watch_fd is readable: what died, and how. Returns -code.
 int ports_describe_death(struct rk_ports *ports, struct rk_error *e);
 // Forgets the table; the plane keeps its ports until plane_stop().

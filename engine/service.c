@@ -88,9 +88,17 @@ static int start_backend(struct rk_service *service, const struct rk_config *con
 static int start_ports(
 	struct rk_service *service, const struct rk_config *config, struct rk_error *e)
 {
+	const struct rk_source_policy policy = {
+		.source_ip = config->port.source_ip,
+		.proxy_protocol = config->port.proxy_protocol,
+		.source = config->port.source_ip == SOURCE_IP_OFF ? NULL : &service->network.source,
+	};
+
 	service->ports = ports_create(service->plane);
 	if (!service->ports)
 		return error_errno(e, ENOMEM, "table of ports");
+	if (service->plane)
+		ports_use_source_policy(service->ports, &policy);
 	if (service->backend.driver)
 		ports_use_backend(service->ports, &service->backend);
 	return ports_add_all(

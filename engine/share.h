@@ -36,6 +36,7 @@ struct rk_counters {
 	_Atomic uint64_t connections_total;
 	_Atomic uint64_t connections_refused;
 	_Atomic uint64_t connections_failed;
+	_Atomic uint64_t connections_downgraded; // the child is not shown the client's address
 	_Atomic uint64_t bytes_in, bytes_out;
 	_Atomic uint64_t datagrams_in, datagrams_out;
 	_Atomic uint64_t datagrams_dropped;
@@ -49,11 +50,15 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t amount)
 		memory_order_relaxed);
 }
 
+// The lists of targets (see route.h).
+enum rk_route_list { ROUTE_LOCAL, ROUTE_OWN, ROUTE_REMOTE, ROUTE_LIST_COUNT };
+
 struct rk_share {
 	struct rk_forward forward; // constant
 	struct rk_listener listeners[RK_FORWARD_LISTENERS_MAX];
 	unsigned listener_count;
-	unsigned preferred_target;  // the one that answered last
+	// The target that answered last, by list and family of the client.
+	uint8_t preferred_targets[ROUTE_LIST_COUNT][2];
 	uint32_t flows;		    // live flows that refer to it
 	struct rk_command *removal; // the command to answer when the listeners are closed
 	bool closed;		    // the listeners are closed

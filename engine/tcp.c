@@ -3,6 +3,7 @@
 #include "engine/tcp.h"
 
 #include "engine/listener.h"
+#include "engine/proxy_header.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -86,43 +87,62 @@ static void flow_fail(struct rk_worker *worker, struct rk_tcp_flow *flow, int er
 
 // --- connecting to the child
 
-static const struct rk_addr *current_target(const struct rk_tcp_flow *flow)
+// One try at the current target. 0: connecting, or waiting for a socket; else -errno.
+static int try_target(struct rk_worker *worker, struct rk_tcp_flow *flow)
 {
-	return &flow->share->forward.targets[flow->target];
-}
+	const struct rk_addr *target = route_target(&flow->route, flow->share);
+	enum rk_socket_kind kind = pool_kind(SOCK_STREAM, target->sa.sa_family);
+	int result;
 
-// Advances to the next target that was not tried; false when all were.
-static bool next_target(struct rk_tcp_flow *flow)
-{
-	flow->target = (uint8_t)((flow->target + 1u) % flow->share->forward.target_count);
-	return ++flow->tried < flow->share->forward.target_count;
+	flow->fds[LANE_OUT] = pool_take(&worker->pool, &worker->timers, kind);
+	if (flow->fds[LANE_OUT] < 0 && worker->pool.kinds[kind].error)
+		return -worker->pool.kinds[kind].error;
+	if (flow->fds[LANE_OUT] < 0) {
+		flow->state = TCP_WAITING;
+		list_append(&worker->pool.kinds[kind].waiting, &flow->waiting);
+		return 0;
+	}
+	result = route_bind(&flow->route, flow->fds[LANE_OUT], &flow->client);
+	if (result < 0) {
+		close_socket(worker, &flow->fds[LANE_OUT], false);
+		return result;
+	}
+	flow->state = TCP_CONNECTING;
+	flow->in_flight++;
+	ring_connect(worker->ring, flow->fds[LANE_OUT], target, flow_tag(flow, OP_TCP_CONNECT));
+	return 0;
 }
 
 static void flow_connect(struct rk_worker *worker, struct rk_tcp_flow *flow)
 {
-	enum rk_socket_kind kind = pool_kind(SOCK_STREAM, current_target(flow)->sa.sa_family);
+	int result;
 
 	timer_start(&worker->timers, &flow->timer, TIMER_CONNECT);
-	flow->fds[LANE_OUT] = pool_take(&worker->pool, &worker->timers, kind);
-	if (flow->fds[LANE_OUT] >= 0) {
-		flow->state = TCP_CONNECTING;
-		flow->in_flight++;
-		ring_connect(worker->ring, flow->fds[LANE_OUT], current_target(flow),
-			flow_tag(flow, OP_TCP_CONNECT));
-	} else if (!worker->pool.kinds[kind].error) {
-		flow->state = TCP_WAITING;
-		list_append(&worker->pool.kinds[kind].waiting, &flow->waiting);
-	} else if (next_target(flow)) {
-		flow_connect(worker, flow);
-	} else {
-		flow_fail(worker, flow, worker->pool.kinds[kind].error);
-	}
+	do {
+		result = try_target(worker, flow);
+	} while (result < 0 && route_retry(&flow->route, flow->share, -result));
+	if (result < 0)
+		flow_fail(worker, flow, -result);
+}
+
+// Finds out who the client is where that matters, and so where its flow leads. 0 or -errno.
+static int flow_route(struct rk_tcp_flow *flow, const struct rk_listener *listener)
+{
+	const struct rk_share *share = listener->share;
+	socklen_t length = sizeof(flow->client);
+
+	flow->client = listener->addr; // its family
+	if (share->forward.source_ip != SOURCE_IP_OFF &&
+		getpeername(flow->fds[LANE_IN], &flow->client.sa, &length) < 0)
+		return -errno;
+	return route_start(&flow->route, share, &flow->client) ? 0 : -EADDRNOTAVAIL;
 }
 
 void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)
 {
 	struct rk_share *share = listener->share;
 	struct rk_tcp_flow *flow = worker_has_room(worker) ? slab_take(&worker->tcp_flows) : NULL;
+	int result;
 
 	counter_add(&share->counters.connections_total, 1);
 	if (!flow) {
@@ -133,10 +153,13 @@ void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)
 	flow->share = share;
 	flow->fds[LANE_IN] = fd;
 	flow->fds[LANE_OUT] = -1;
-	flow->target = (uint8_t)share->preferred_target;
 	share->flows++;
 	counter_add(&share->counters.connections_open, 1);
-	flow_connect(worker, flow);
+	result = flow_route(flow, listener);
+	if (result == 0)
+		flow_connect(worker, flow);
+	else
+		flow_fail(worker, flow, -result);
 	flow_settle(worker, flow);
 }
 
@@ -316,21 +339,55 @@ static void send_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, un
 		lane_receive(worker, flow, index);
 }
 
+// To a server that expects it, before the client's first byte. 0 or -errno.
+static int send_proxy_header(const struct rk_tcp_flow *flow)
+{
+	unsigned char header[PROXY_HEADER_MAX];
+	struct rk_addr client, server;
+	socklen_t client_length = sizeof(client), server_length = sizeof(server);
+	size_t length;
+	ssize_t sent;
+
+	if (getpeername(flow->fds[LANE_IN], &client.sa, &client_length) < 0 ||
+		getsockname(flow->fds[LANE_IN], &server.sa, &server_length) < 0)
+		return -errno;
+	length = proxy_header_write(header, flow->share->forward.proxy_protocol, &client, &server);
+	// A connection that has sent nothing yet has room for it.
+	sent = send(flow->fds[LANE_OUT], header, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent < 0)
+		return -errno;
+	return (size_t)sent == length ? 0 : -ENOBUFS;
+}
+
+static void connect_failed(struct rk_worker *worker, struct rk_tcp_flow *flow, int error)
+{
+	close_socket(worker, &flow->fds[LANE_OUT], false);
+	if (route_retry(&flow->route, flow->share, error))
+		flow_connect(worker, flow);
+	else
+		flow_fail(worker, flow, error);
+}
+
 static void connect_complete(
 	struct rk_worker *worker, struct rk_tcp_flow *flow, const struct rk_completion *completion)
 {
+	int result = 0;
+
 	flow->in_flight--;
 	if (flow->state == TCP_CLOSING)
 		return;
 	if (completion->result < 0) {
-		close_socket(worker, &flow->fds[LANE_OUT], false);
-		if (next_target(flow))
-			flow_connect(worker, flow);
-		else
-			flow_fail(worker, flow, -completion->result);
+		connect_failed(worker, flow, -completion->result);
 		return;
 	}
-	flow->share->preferred_target = flow->target;
+	if (flow->share->forward.proxy_protocol != PROXY_PROTOCOL_OFF)
+		result = send_proxy_header(flow);
+	if (result < 0) {
+		flow_fail(worker, flow, -result);
+		return;
+	}
+	route_remember(&flow->route, flow->share);
+	route_count(&flow->route, flow->share);
 	flow->state = TCP_OPEN;
 	timer_stop(&flow->timer);
 	lane_receive(worker, flow, LANE_IN);

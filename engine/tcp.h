@@ -5,7 +5,8 @@
 //   TCP_WAITING     the client is accepted, the pool has no socket of the right kind
 //      |            in: pool refilled -> TCP_CONNECTING, time-out -> TCP_CLOSING (reset)
 //   TCP_CONNECTING  connect to a target in flight; nothing is read from the client yet
-//      |            in: connected -> TCP_OPEN, refused -> next target or TCP_CLOSING (reset)
+//      |            in: connected -> TCP_OPEN, refused -> next target (see route.h) or
+//      |                TCP_CLOSING (reset)
 //   TCP_OPEN        two lanes move bytes. FIN of a source is passed on behind its last byte; when
 //      |            both lanes are done -> TCP_CLOSING. A reset or error -> TCP_CLOSING (reset)
 //   TCP_CLOSING     operations still in flight are cancelled; when none is left both sockets are
@@ -16,6 +17,7 @@
 #pragma once
 
 #include "engine/lane.h"
+#include "engine/route.h"
 #include "engine/worker.h"
 
 enum rk_tcp_state { TCP_WAITING, TCP_CONNECTING, TCP_OPEN, TCP_CLOSING };
@@ -24,14 +26,14 @@ enum rk_lane_index { LANE_IN, LANE_OUT, LANE_COUNT };
 struct rk_tcp_flow {
 	struct rk_slot slot;
 	uint8_t state;	     // enum rk_tcp_state
-	uint8_t target;	     // index of the one being tried
-	uint8_t tried;	     // targets tried so far
 	bool reset;	     // close with RST
 	uint16_t in_flight;  // operations
 	uint8_t watched;     // bit per lane: its source, half-closed, is polled
 	int fds[LANE_COUNT]; // [LANE_IN] client, [LANE_OUT] child: lane i reads fds[i], writes
 			     // fds[!i]
 	struct rk_share *share;
+	struct rk_route route;
+	struct rk_addr client; // known only where the port shows it
 	struct rk_timer timer;
 	struct rk_node waiting; // in the pool's queue, or in the worker's queue for buffers
 	struct rk_lane lanes[LANE_COUNT];

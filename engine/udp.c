@@ -154,28 +154,50 @@ static void child_receive(struct rk_worker *worker, struct rk_udp_flow *flow)
 	ring_receive_datagram(worker->ring, flow->fd, flow_tag(flow, OP_UDP_RECEIVE));
 }
 
-// Gives the flow a socket connected to its target. False: the flow waits or failed.
-static bool flow_connect(struct rk_worker *worker, struct rk_udp_flow *flow)
+// One try at the current target. 0: open, or waiting for a socket; else -errno.
+static int try_target(struct rk_worker *worker, struct rk_udp_flow *flow)
 {
-	const struct rk_addr *target = &flow->listener->share->forward.targets[flow->target];
+	const struct rk_addr *target = route_target(&flow->route, flow->listener->share);
 	enum rk_socket_kind kind = pool_kind(SOCK_DGRAM, target->sa.sa_family);
+	int result;
 
 	flow->fd = pool_take(&worker->pool, &worker->timers, kind);
-	if (flow->fd < 0 && worker->pool.kinds[kind].error) {
-		flow_fail(worker, flow, worker->pool.kinds[kind].error);
-		return false;
-	}
+	if (flow->fd < 0 && worker->pool.kinds[kind].error)
+		return -worker->pool.kinds[kind].error;
 	if (flow->fd < 0) {
 		flow->state = UDP_WAITING;
 		list_append(&worker->pool.kinds[kind].waiting, &flow->waiting);
-		return false;
+		return 0;
 	}
+	result = route_bind(&flow->route, flow->fd, &flow->client);
 	// Connecting a datagram socket only looks a route up: it does not block.
-	if (connect(flow->fd, &target->sa, addr_length(target)) < 0) {
-		flow_fail(worker, flow, errno);
+	if (result == 0 && connect(flow->fd, &target->sa, addr_length(target)) < 0)
+		result = -errno;
+	if (result == 0) {
+		flow->state = UDP_OPEN;
+		return 0;
+	}
+	ring_close_fd(worker->ring, flow->fd, tag_make(OP_NONE, 0, 0));
+	flow->fd = -1;
+	return result;
+}
+
+// Gives the flow a socket connected to its target. False: the flow waits or failed.
+static bool flow_connect(struct rk_worker *worker, struct rk_udp_flow *flow)
+{
+	struct rk_share *share = flow->listener->share;
+	int result;
+
+	do {
+		result = try_target(worker, flow);
+	} while (result < 0 && route_retry(&flow->route, share, -result));
+	if (result < 0) {
+		flow_fail(worker, flow, -result);
 		return false;
 	}
-	flow->state = UDP_OPEN;
+	if (flow->fd < 0)
+		return false;
+	route_count(&flow->route, share);
 	child_receive(worker, flow);
 	return true;
 }
@@ -190,21 +212,25 @@ static void send_first(struct rk_worker *worker, struct rk_udp_flow *flow)
 }
 
 // The child refused: nobody listens on that target. Tries the next one with the kept datagram as
-// long as no target ever answered this flow.
+// long as no target ever answered this flow. After the last one the flow ends, so that the client's
+// next datagram starts anew.
 static void flow_refused(struct rk_worker *worker, struct rk_udp_flow *flow)
 {
 	struct rk_share *share = flow->listener->share;
-	unsigned next = (flow->target + 1u) % share->forward.target_count;
 
 	atomic_store_explicit(&share->counters.last_error, ECONNREFUSED, memory_order_relaxed);
 	counter_add(&share->counters.connections_refused, 1);
-	if (flow->answered || flow->in_flight > 0 || next == share->preferred_target) {
+	if (flow->answered || flow->in_flight > 0) {
 		if (!flow->receiving)
 			child_receive(worker, flow);
 		return;
 	}
-	flow->target = (uint8_t)next;
+	if (!route_retry(&flow->route, share, ECONNREFUSED)) {
+		flow_close(worker, flow);
+		return;
+	}
 	ring_close_fd(worker->ring, flow->fd, tag_make(OP_NONE, 0, 0));
+	flow->fd = -1;
 	if (flow_connect(worker, flow))
 		send_first(worker, flow);
 }
@@ -215,7 +241,7 @@ static void flow_answered(struct rk_worker *worker, struct rk_udp_flow *flow)
 	if (flow->answered)
 		return;
 	flow->answered = true;
-	flow->listener->share->preferred_target = flow->target;
+	route_remember(&flow->route, flow->listener->share);
 	first_release(worker, flow);
 }
 
@@ -291,10 +317,12 @@ static struct rk_udp_flow *flow_create(
 	flow->local = *key->local;
 	flow->hash = hash;
 	flow->fd = -1;
-	flow->target = (uint8_t)share->preferred_target;
 	udp_table_insert(worker->udp_table, flow);
 	timer_start(&worker->timers, &flow->timer, TIMER_UDP_IDLE);
-	flow_connect(worker, flow);
+	if (route_start(&flow->route, share, &flow->client))
+		flow_connect(worker, flow);
+	else
+		flow_fail(worker, flow, EADDRNOTAVAIL);
 	return flow;
 }
 
@@ -402,7 +430,7 @@ static void reply_sent(struct rk_worker *worker, struct rk_listener *listener)
 static void child_sent(struct rk_worker *worker, struct rk_udp_flow *flow, uint32_t buffer,
 	const struct rk_udp_sending *sending, int result)
 {
-	bool may_retry = !flow->answered && flow->listener->share->forward.target_count > 1;
+	bool may_retry = !flow->answered && route_has_next(&flow->route, flow->listener->share);
 
 	if (flow->state == UDP_OPEN && may_retry)
 		first_keep(worker, flow, buffer, sending->offset, sending->length);

@@ -12,6 +12,7 @@
 // and counted), UDP_OPEN, UDP_CLOSING (operations in flight are cancelled and drained).
 #pragma once
 
+#include "engine/route.h"
 #include "engine/worker.h"
 
 // Datagram buffers: any datagram (65507 or 65527 bytes), the kernel's header, address and
@@ -25,7 +26,6 @@ enum rk_udp_state { UDP_WAITING, UDP_OPEN, UDP_CLOSING };
 struct rk_udp_flow {
 	struct rk_slot slot;
 	uint8_t state;	    // enum rk_udp_state
-	uint8_t target;	    // index of the one in use
 	bool receiving;	    // a receive from the child is in flight
 	bool answered;	    // the child sent something
 	uint16_t in_flight; // operations
@@ -34,6 +34,7 @@ struct rk_udp_flow {
 	uint32_t next; // 1 + index of the next flow in the bucket, 0 ends the chain
 	struct rk_listener *listener;
 	struct rk_addr client;
+	struct rk_route route;
 	struct in6_pktinfo local; // the address the client used; IPv4 in its first four bytes
 	struct rk_timer timer;
 	struct rk_node waiting; // for a child socket, or for buffers

@@ -101,8 +101,7 @@ static void prepare_source_address(struct init *init, struct rk_network_info *in
 
 	if (options->workers > 0 && options->driver->flags & NET_OWN_NETNS &&
 		options->config->port.source_ip != SOURCE_IP_OFF)
-		srcip_set_up(
-			&init->srcip, options->config->engine.udp_idle_timeout_ms, &info->source);
+		srcip_set_up(&init->srcip, options->config->engine.udp_idle_timeout_ms, info);
 }
 
 static int announce(struct init *init, const struct rk_network_info *info, struct rk_error *e)

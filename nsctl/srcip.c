@@ -194,6 +194,18 @@ static void choose_mark(struct srcip *srcip, struct rk_source_info *info,
 	srcip->mark = 0;
 }
 
+// A second address by router advertisements would be preferred to the first, and servers would
+// answer from it: UDP clients of the first would not know the answer.
+static void keep_address(const struct rk_network_info *network)
+{
+	char path[64];
+
+	if (network->dynamic || !network->ifname[0])
+		return;
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/autoconf", network->ifname);
+	write_setting(path, "0");
+}
+
 static void store_answers(struct rk_source_info *info, struct rk_addr *answers)
 {
 	if (find_answer_address(&answers[0], AF_INET))
@@ -206,8 +218,9 @@ static void store_answers(struct rk_source_info *info, struct rk_addr *answers)
 		answers[1].sa.sa_family = AF_UNSPEC;
 }
 
-void srcip_set_up(struct srcip *srcip, uint32_t udp_idle_ms, struct rk_source_info *info)
+void srcip_set_up(struct srcip *srcip, uint32_t udp_idle_ms, struct rk_network_info *network)
 {
+	struct rk_source_info *info = &network->source;
 	struct rk_addr answers[2];
 	struct rk_error e;
 
@@ -223,6 +236,7 @@ void srcip_set_up(struct srcip *srcip, uint32_t udp_idle_ms, struct rk_source_in
 	write_setting("/proc/sys/net/ipv4/tcp_fwmark_accept", "1");
 	// A client may use its port again while our side of the old connection still waits.
 	write_setting("/proc/sys/net/ipv4/tcp_tw_reuse", "1");
+	keep_address(network);
 	store_answers(info, answers);
 	choose_mark(srcip, info, answers, udp_idle_ms);
 	try_loopback(info, srcip->mark);

@@ -16,7 +16,7 @@ struct srcip {
 #define SRCIP_NONE ((struct srcip){.netfilter_fd = -1})
 
 // Prepares the calling thread's network namespace, whose interfaces are configured: routing rules,
-// settings, packet filter. What works is proved by connections and stated in *info; what does not
-// is logged, and never a failure. `udp_idle_ms`: how long the engine keeps a UDP flow without
-// traffic. Needs CAP_NET_ADMIN over the namespace.
-void srcip_set_up(struct srcip *srcip, uint32_t udp_idle_ms, struct rk_source_info *info);
+// settings, packet filter. What works is proved by connections and stated in network->source; what
+// does not is logged, and never a failure. `udp_idle_ms`: how long the engine keeps a UDP flow
+// without traffic. Needs CAP_NET_ADMIN over the namespace.
+void srcip_set_up(struct srcip *srcip, uint32_t udp_idle_ms, struct rk_network_info *network);

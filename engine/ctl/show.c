@@ -39,9 +39,14 @@ static const struct column stats_columns[] = {
 	{"TOTAL", "connections", "total"},
 	{"REFUSED", "connections", "refused"},
 	{"FAILED", "connections", "failed"},
+	{"DOWNGRADED", "connections", "downgraded"},
 	{"BYTES-IN", "bytes", "in"},
 	{"BYTES-OUT", "bytes", "out"},
 	{"DROPPED", "datagrams", "dropped"},
+	{"SOURCE-IP", "sourceIP", "mode"},
+	{"V4", "sourceIP", "ipv4"},
+	{"V6", "sourceIP", "ipv6"},
+	{"PROXY", NULL, "proxyProtocol"},
 	{"LAST-ERROR", NULL, "lastError"},
 };
 
@@ -145,6 +150,22 @@ static void show_list(const char *title, const cJSON *object, const char *name)
 	printf("]\n");
 }
 
+// How far clients' addresses can be shown, by protocol and family.
+static void show_source(const cJSON *source)
+{
+	const cJSON *level;
+
+	if (!cJSON_IsObject(source))
+		return;
+	printf("  - Source IP:");
+	cJSON_ArrayForEach(level, source)
+	{
+		if (cJSON_IsString(level))
+			printf(" %s=%s", level->string, level->valuestring);
+	}
+	putchar('\n');
+}
+
 int show_info(const cJSON *info, struct rk_error *e)
 {
 	const cJSON *network = cJSON_GetObjectItemCaseSensitive(info, "networkDriver");
@@ -169,6 +190,7 @@ int show_info(const cJSON *info, struct rk_error *e)
 	if (cJSON_IsObject(engine)) {
 		show_member("- Engine", engine, "io");
 		show_member("  - Workers", engine, "workers");
+		show_source(cJSON_GetObjectItemCaseSensitive(engine, "sourceIP"));
 	}
 	return 0;
 }

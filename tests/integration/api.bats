@@ -248,7 +248,13 @@ extra_ids() {
 
 @test "rootlessctl: both print the same" {
 	assert_equal "$(ctl list-ports)" "$(go_ctl list-ports)"
-	assert_equal "$(ctl list-ports --json)" "$(go_ctl list-ports --json)"
+	# Ours has more members, which upstream's client drops.
+	local ours
+	ours=$(ctl list-ports --json | python3 -c 'import json, sys
+for line in sys.stdin:
+    port = json.loads(line)
+    print(json.dumps({"id": port["id"], "spec": port["spec"]}, separators=(",", ":")))')
+	assert_equal "$ours" "$(go_ctl list-ports --json)"
 }
 
 @test "api: adds, removes and reads of many clients at once leave it consistent" {

@@ -1,0 +1,114 @@
+// route.c: which target a flow tries, in which order, and whether as its client.
+
+#include "engine/route.h"
+
+#include <errno.h>
+
+static unsigned target_count(const struct rk_route *route, const struct rk_share *share)
+{
+	const struct rk_forward *forward = &share->forward;
+
+	switch ((enum rk_route_list)route->list) {
+	case ROUTE_OWN:
+		return forward->remote[route->family].own.count;
+	case ROUTE_REMOTE:
+		return forward->remote[route->family].plain.count;
+	default:
+		return forward->target_count;
+	}
+}
+
+const struct rk_addr *route_target(const struct rk_route *route, const struct rk_share *share)
+{
+	const struct rk_forward *forward = &share->forward;
+
+	switch ((enum rk_route_list)route->list) {
+	case ROUTE_OWN:
+		return &forward->remote[route->family].own.addrs[route->target];
+	case ROUTE_REMOTE:
+		return &forward->remote[route->family].plain.addrs[route->target];
+	default:
+		return &forward->targets[route->target];
+	}
+}
+
+static bool start_list(
+	struct rk_route *route, const struct rk_share *share, enum rk_route_list list)
+{
+	route->list = (uint8_t)list;
+	route->target = share->preferred_targets[list][route->family];
+	route->tried = 0;
+	route->any_port = false;
+	return target_count(route, share) > 0;
+}
+
+static bool may_downgrade(const struct rk_share *share)
+{
+	return share->forward.source_ip == SOURCE_IP_PREFER;
+}
+
+bool route_start(struct rk_route *route, const struct rk_share *share, const struct rk_addr *client)
+{
+	*route = (struct rk_route){.family = client->sa.sa_family == AF_INET6};
+	if (share->forward.source_ip == SOURCE_IP_OFF || addr_is_loopback(client))
+		return start_list(route, share, ROUTE_LOCAL);
+	return start_list(route, share, ROUTE_OWN) ||
+	       (may_downgrade(share) && start_list(route, share, ROUTE_REMOTE));
+}
+
+int route_bind(const struct rk_route *route, int fd, const struct rk_addr *client)
+{
+	struct rk_addr own = *client;
+	int one = 1;
+
+	if (route->list != ROUTE_OWN)
+		return 0;
+	// One client port may lead to several published ports; connecting tells them apart.
+	if (route->any_port)
+		addr_set_port(&own, 0);
+	else if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0)
+		return -errno;
+	return bind(fd, &own.sa, addr_length(&own)) < 0 ? -errno : 0;
+}
+
+// The port is taken by somebody in the namespace, still waits after its last connection, or is a
+// privileged one there.
+static bool is_about_the_port(int error)
+{
+	return error == EADDRINUSE || error == EADDRNOTAVAIL || error == EACCES;
+}
+
+bool route_retry(struct rk_route *route, const struct rk_share *share, int error)
+{
+	unsigned count = target_count(route, share);
+
+	if (route->list == ROUTE_OWN && !route->any_port && is_about_the_port(error)) {
+		route->any_port = true;
+		return true;
+	}
+	route->any_port = false;
+	route->target = (uint8_t)((route->target + 1u) % count);
+	if (++route->tried < count)
+		return true;
+	return route->list == ROUTE_OWN && may_downgrade(share) &&
+	       start_list(route, share, ROUTE_REMOTE);
+}
+
+bool route_has_next(const struct rk_route *route, const struct rk_share *share)
+{
+	return route->tried + 1u < target_count(route, share) ||
+	       (route->list == ROUTE_OWN && may_downgrade(share));
+}
+
+void route_remember(const struct rk_route *route, struct rk_share *share)
+{
+	share->preferred_targets[route->list][route->family] = route->target;
+}
+
+void route_count(struct rk_route *route, struct rk_share *share)
+{
+	if (route->list != ROUTE_REMOTE || route->downgraded)
+		return;
+	route->downgraded = true;
+	counter_add(&share->counters.connections_downgraded, 1);
+}

@@ -53,13 +53,15 @@ void pool_refill(struct rk_pool *pool, struct rk_timers *timers)
 		refill_kind(pool, timers, kind);
 }
 
-void pool_set_channel(struct rk_pool *pool, struct rk_timers *timers, int channel)
+int pool_set_channel(struct rk_pool *pool, struct rk_timers *timers, int channel)
 {
-	fd_close(&pool->channel);
+	int former = pool->channel;
+
 	pool->channel = channel;
 	for (unsigned kind = 0; kind < SOCKET_KIND_COUNT; kind++)
 		pool->kinds[kind].requested = 0;
 	pool_refill(pool, timers);
+	return former;
 }
 
 void pool_want(struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kind kind)

@@ -38,7 +38,8 @@ enum rk_pool_event { POOL_IDLE, POOL_FILLED, POOL_LOST_SOCKETS, POOL_HELPER_GONE
 void pool_init(struct rk_pool *pool, uint32_t size);
 void pool_close(struct rk_pool *pool);
 // Takes the (non-blocking) channel over; what was asked from a former helper is asked again.
-void pool_set_channel(struct rk_pool *pool, struct rk_timers *timers, int channel);
+// Returns the former channel, now the caller's to close, or -1.
+int pool_set_channel(struct rk_pool *pool, struct rk_timers *timers, int channel);
 // From now on keeps sockets of that kind.
 void pool_want(struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kind kind);
 

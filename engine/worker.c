@@ -101,12 +101,21 @@ static void command_remove(struct rk_worker *worker, struct rk_command *command)
 	command_answer(command, -ENOENT);
 }
 
+// The former channel is closed through the ring, behind the cancel of its poll.
+static void change_channel(struct rk_worker *worker, int channel)
+{
+	int former = pool_set_channel(&worker->pool, &worker->timers, channel);
+
+	worker->helper_generation++;
+	if (former < 0)
+		return;
+	ring_cancel(worker->ring, former, tag_make(OP_NONE, 0, 0));
+	ring_close_fd(worker->ring, former, tag_make(OP_NONE, 0, 0));
+}
+
 static void command_helper(struct rk_worker *worker, struct rk_command *command)
 {
-	if (worker->pool.channel >= 0)
-		ring_cancel(worker->ring, worker->pool.channel, tag_make(OP_NONE, 0, 0));
-	worker->helper_generation++;
-	pool_set_channel(&worker->pool, &worker->timers, command->channel);
+	change_channel(worker, command->channel);
 	ring_poll(worker->ring, command->channel, POLLIN,
 		tag_make(OP_HELPER, worker->helper_generation, 0));
 	command_answer(command, 0);
@@ -149,9 +158,7 @@ static void helper_lost(struct rk_worker *worker)
 {
 	uint64_t one = 1;
 
-	ring_cancel(worker->ring, worker->pool.channel, tag_make(OP_NONE, 0, 0));
-	worker->helper_generation++;
-	pool_set_channel(&worker->pool, &worker->timers, -1);
+	change_channel(worker, -1);
 	if (write(worker->helper_lost_fd, &one, sizeof(one)) < 0)
 		worker->stale_completions++; // cannot happen: an eventfd below its maximum
 }

@@ -19,7 +19,7 @@ setup_file() {
 
 teardown_file() {
 	file_end
-	rm -rf "$RK_TMP/lib"
+	rm -rf "${RK_TMP:?}/lib"
 }
 
 setup() {
@@ -59,7 +59,7 @@ attach_wait() { # STATUS
 attach_stop() {
 	kill -TERM "$ATTACHED"
 	attach_wait 0
-	! is_listening t "$PORT"
+	run ! is_listening t "$PORT"
 	assert_none_left "$MARK"
 }
 
@@ -111,7 +111,7 @@ engine_attach() { # TARGET [WORD...]
 	run -0 ctl add-ports "127.0.0.1:$PORT:7001/tcp"
 	digests 127.0.0.1
 	ctl remove-ports "$output"
-	! is_listening t "$PORT"
+	run ! is_listening t "$PORT"
 	assert_match "$(ctl info)" "Child PID: $TARGET"
 	attach_stop
 }
@@ -253,7 +253,9 @@ embed_serves() {
 	export PKG_CONFIG_PATH=$DIR/root/opt/rk/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$DIR/root
 	assert_equal "$(pkg-config --modversion librkengine)" "$(cat "$RK_TOP/VERSION")"
 	flags=$(pkg-config --cflags --libs librkengine)
-	! nm -D "$RK_BUILD/lib/librkengine.so" | grep -q __asan || sanitize=(-fsanitize=address,undefined)
+	if nm -D "$RK_BUILD/lib/librkengine.so" | grep -q __asan; then
+		sanitize=(-fsanitize=address -fsanitize=undefined)
+	fi
 	# shellcheck disable=SC2086 # a list of flags
 	cc -Wall -Werror -Wno-unused-result "${sanitize[@]}" "$DIR/root/opt/rk/share/doc/rk-engine/examples/embed.c" \
 		$flags -o "$program"

@@ -75,8 +75,8 @@ specs() {
 
 assert_unpublished() {
 	assert_equal "$(specs)" '[]'
-	! is_listening t "$PORT"
-	! is_listening u "$PORT"
+	run ! is_listening t "$PORT"
+	run ! is_listening u "$PORT"
 }
 
 digests() { # HOST

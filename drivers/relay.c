@@ -12,15 +12,21 @@
 //           stream moves to the front of the buffer and waits for the rest.
 //
 // A frame that the tap refuses (too short, interface down, no memory) is dropped: Ethernet.
+//
+// Measured with 1500 byte frames, CPU time of the relay a frame: 1.3 to 1.6 us on a stream, 2.2 to
+// 2.8 us with packets; one read and write a frame: 2.8 to 3.1 us; reads and writes of the tap by
+// io_uring, 32 at a time: 1.4 to 2.5 and 2.7 to 2.9 us. What a frame costs is its way through the
+// tap, not the system call, so there is no ring here.
 
 #include "drivers/relay.h"
+#include "base/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -31,7 +37,6 @@
 #define SLOT_BYTES (64 * 1024) // room for a frame of RK_FRAME_MAX bytes
 #define OUT_BYTES  (8 * SLOT_BYTES)
 #define IN_BYTES   (IN_PACKETS * SLOT_BYTES)
-#define LOG_CHECK  16 // batches from the socket between two looks at the log
 
 struct outbox {
 	uint8_t *bytes;
@@ -46,12 +51,12 @@ struct inbox {
 	size_t end; // stream: bytes[0..end) are the start of a frame
 	struct mmsghdr messages[IN_PACKETS];
 	struct iovec slots[IN_PACKETS];
-	unsigned batches;
 };
 
 struct relay {
 	const struct rk_relay_options *options;
 	size_t prefix;
+	int log_watch; // epoll of the log's pipe: readable when more was logged
 	int log_keeps; // bytes of the log that are left in its pipe
 	struct outbox out;
 	struct inbox in;
@@ -198,14 +203,27 @@ static int in_take_packets(struct relay *relay)
 	return ended;
 }
 
-// A backend that logs is one that moves frames, so that this place is passed often enough.
+// Edge-triggered: what stays in the pipe must not wake us.
+static int watch_log(struct relay *relay)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+
+	if (relay->options->log_fd < 0)
+		return 0;
+	relay->log_keeps = fcntl(relay->options->log_fd, F_GETPIPE_SZ) / 4;
+	relay->log_watch = epoll_create1(EPOLL_CLOEXEC);
+	if (relay->log_watch < 0)
+		return -1;
+	return epoll_ctl(relay->log_watch, EPOLL_CTL_ADD, relay->options->log_fd, &event);
+}
+
 static void trim_log(struct relay *relay)
 {
+	struct epoll_event event;
 	char dropped[1024];
 	int filled;
 
-	if (relay->options->log_fd < 0 || ++relay->in.batches % LOG_CHECK != 0)
-		return;
+	epoll_wait(relay->log_watch, &event, 1, 0);
 	while (ioctl(relay->options->log_fd, FIONREAD, &filled) == 0 && filled > relay->log_keeps) {
 		if (read(relay->options->log_fd, dropped, sizeof(dropped)) <= 0)
 			return;
@@ -216,11 +234,14 @@ static int serve_once(struct relay *relay)
 {
 	bool waits = !out_is_empty(&relay->out);
 	struct pollfd fds[] = {{relay->options->tap, waits ? 0 : POLLIN, 0},
-		{relay->options->socket, (short)(POLLIN | (waits ? POLLOUT : 0)), 0}};
+		{relay->options->socket, (short)(POLLIN | (waits ? POLLOUT : 0)), 0},
+		{relay->log_watch, POLLIN, 0}};
 	int ended = 0;
 
-	if (poll(fds, 2, -1) < 0)
+	if (poll(fds, 3, -1) < 0)
 		return errno == EINTR ? 0 : RELAY_FAILED;
+	if (fds[2].revents)
+		trim_log(relay);
 	if (fds[0].revents)
 		ended = out_fill(relay);
 	if (ended == 0 && !out_is_empty(&relay->out))
@@ -228,7 +249,6 @@ static int serve_once(struct relay *relay)
 	if (ended == 0 && fds[1].revents & ~POLLOUT) {
 		ended = relay->options->framing == FRAMING_PACKET ? in_take_packets(relay)
 								  : in_take_stream(relay);
-		trim_log(relay);
 	}
 	return ended;
 }
@@ -250,28 +270,29 @@ static void in_prepare(struct inbox *in)
 	}
 }
 
-enum rk_relay_end relay_run(const struct rk_relay_options *options)
+static int prepare(struct relay *relay, const struct rk_relay_options *options)
 {
-	struct relay *relay = calloc(1, sizeof(*relay));
-	int ended = 0;
-
-	if (!relay)
-		return RELAY_FAILED;
 	relay->options = options;
 	relay->prefix = framing_prefix(options->framing);
-	relay->log_keeps = fcntl(options->log_fd, F_GETPIPE_SZ) / 4;
 	relay->out.bytes = buffer_map(OUT_BYTES);
 	relay->in.bytes = buffer_map(IN_BYTES);
-	if (!relay->out.bytes || !relay->in.bytes)
-		ended = RELAY_FAILED;
-	else
-		in_prepare(&relay->in);
+	if (!relay->out.bytes || !relay->in.bytes || watch_log(relay) < 0)
+		return RELAY_FAILED;
+	in_prepare(&relay->in);
+	return 0;
+}
+
+enum rk_relay_end relay_run(const struct rk_relay_options *options)
+{
+	struct relay relay = {.log_watch = -1};
+	int ended = prepare(&relay, options);
+
 	while (ended == 0)
-		ended = serve_once(relay);
-	if (relay->out.bytes)
-		munmap(relay->out.bytes, OUT_BYTES);
-	if (relay->in.bytes)
-		munmap(relay->in.bytes, IN_BYTES);
-	free(relay);
+		ended = serve_once(&relay);
+	fd_close(&relay.log_watch);
+	if (relay.out.bytes)
+		munmap(relay.out.bytes, OUT_BYTES);
+	if (relay.in.bytes)
+		munmap(relay.in.bytes, IN_BYTES);
 	return (enum rk_relay_end)ended;
 }

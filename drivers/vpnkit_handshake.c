@@ -47,13 +47,13 @@ int vpnkit_parse_init(const uint8_t init[RK_VPNKIT_INIT_BYTES], struct rk_error 
 	return 0;
 }
 
+_Static_assert(RK_VPNKIT_ANSWER_BYTES >= 2 + UINT8_MAX, "any length of a message fits");
+
 static int describe_refusal(const uint8_t *answer, struct rk_error *e)
 {
 	char message[RK_VPNKIT_ANSWER_BYTES];
-	size_t length = answer[1];
+	size_t length = answer[1]; // at most 255, and as much follows
 
-	if (length > RK_VPNKIT_ANSWER_BYTES - 2)
-		length = RK_VPNKIT_ANSWER_BYTES - 2;
 	for (size_t i = 0; i < length; i++)
 		message[i] = isprint(answer[2 + i]) ? (char)answer[2 + i] : '?';
 	message[length] = '\0';

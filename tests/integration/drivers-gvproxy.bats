@@ -208,7 +208,7 @@ refuses_cidr() {
 	local relay fds
 	relay=$(relay_of "$ENGINE_PID")
 	fds=$(readlink "/proc/$relay"/fd/* | sed 's/:.*//' | sort | tr '\n' ' ')
-	assert_equal "$fds" '/dev/net/tun /dev/null /dev/null /dev/null pipe socket '
+	assert_equal "$fds" '/dev/net/tun /dev/null /dev/null /dev/null anon_inode pipe socket '
 	assert_match "$(grep NoNewPrivs "/proc/$relay/status")" '1$'
 	assert_equal "$(readlink "/proc/$relay/ns/user")" "$(readlink /proc/self/ns/user)"
 	run as_user cat "/proc/$relay/environ"
@@ -253,18 +253,19 @@ refuses_cidr() {
 	assert_none_left "$MARK"
 }
 
-@test "gvproxy: a program that logs without end does not stop the network" {
-	# What gvproxy logs goes where ours does; nobody reads that while the run lasts.
+@test "gvproxy: there is always room for what the program logs" {
+	# A Go program would wait for it for ever; this one notes that there was none.
 	wrapper gvproxy gvisor-tap-vsock <<-'EOF' >"$DIR/extra"
 		[ "$1" != -help ] || exec gvproxy -help
-		( while sleep 0.01; do head -c 2000 /dev/zero | tr '\0' x >&2; done ) &
+		( while sleep 0.02; do
+			head -c 2000 /dev/zero | tr '\0' x >&2 || echo full >"$0.lost"
+		done ) &
 		exec gvproxy "$@"
 	EOF
 	config gvisor-tap-vsock builtin <"$DIR/extra"
 	engine_start "$DIR/test.ini"
-	in_ns ping -q -c 400 -i 0.01 192.168.127.1
-	# Never more than the half of the pipe that the relay leaves and what came since.
-	in_ns ping -c 1 -W 5 192.168.127.1
+	sleep 3 # some 200 KiB
+	[ ! -e "$DIR/gvproxy.lost" ]
 	engine_stop
 }
 

@@ -172,6 +172,11 @@ Test(relay, puts_frames_together_that_come_in_pieces)
 	}
 	expect_from_tap(&bench, 1);
 	expect_from_tap(&bench, 4);
+	// One frame and the start of the next at once, then the rest.
+	cr_assert_eq(write(bench.backend, stream, 70), 70);
+	expect_from_tap(&bench, 1);
+	cr_assert_eq(write(bench.backend, stream + 70, 94), 94);
+	expect_from_tap(&bench, 4);
 	stop(&bench);
 }
 

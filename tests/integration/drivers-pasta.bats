@@ -45,6 +45,14 @@ pasta_pid() {
 	done
 }
 
+# The process of this test with that command name.
+named_process() {
+	local pid
+	for pid in $(marked "$MARK"); do
+		[ "$(cat "/proc/$pid/comm")" != "$1" ] || echo "$pid"
+	done
+}
+
 # Versions of 2023 scan for UDP listeners at their start only.
 pasta_is_old() {
 	! as_user pasta --host-lo-to-ns-lo --version >/dev/null 2>&1
@@ -158,9 +166,7 @@ pasta_is_old() {
 @test "pasta: SIGKILL of the engine takes it along" {
 	config pasta builtin </dev/null
 	engine_start "$DIR/test.ini"
-	kill -KILL "$(marked "$MARK" | while read -r pid; do
-		[ "$(cat "/proc/$pid/comm")" != rk-engine ] || echo "$pid"
-	done)"
+	kill -KILL "$(named_process rk-engine)"
 	assert_none_left "$MARK"
 }
 
@@ -194,8 +200,10 @@ pasta_is_old() {
 		wait_until 5 host_listens u "$PORT"
 		assert_match "$(host_tool udp-client echo 127.0.0.1 "$PORT" 1 512)" '512 ok'
 	fi
+	kill "$(named_process tcp-server)"
+	wait_until 5 host_closed t "$PORT"
 	engine_stop
-	wait_until 2 host_closed t "$PORT"
+	wait_until 2 host_closed u "$PORT"
 }
 
 @test "implicit: keeps the host's loopback closed, or says that it cannot" {

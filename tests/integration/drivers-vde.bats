@@ -128,7 +128,7 @@ process_of() { # ENGINE-PID NAME
 	# The largest frames go both ways.
 	host_server_start big "$RK_TOOLS/tcp-server" echo "$HOST_IP" "$PORT"
 	assert_match "$(child_tool tcp-many "$HOST_IP" "$PORT" 5 5)" '^ok 5 '
-	in_ns ping -c 1 -W 5 -M do -s 8972 10.77.0.2
+	in_ns ping -c 1 -W 5 -M "do" -s 8972 10.77.0.2
 	engine_stop
 }
 

@@ -101,6 +101,8 @@ __attribute__((noreturn)) static void become_program(
 	int original_report = report;
 
 	default_signals();
+	if (spawn->own_group)
+		setpgid(0, 0);
 	failure.code = -tie_to_parent(spawn->death_signal, parent);
 	if (failure.code == 0)
 		failure.code = -place_fds(spawn, &report);

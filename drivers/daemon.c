@@ -81,6 +81,7 @@ int daemon_start(
 	spawn_keep(spawn, null_fd, STDOUT_FILENO);
 	spawn_keep(spawn, log_out, STDERR_FILENO);
 	spawn->death_signal = SIGKILL;
+	spawn->own_group = true; // Ctrl-C is for the command, which may need the network to end
 	rc = spawn_start(spawn, &net->daemon, e);
 	if (rc == 0)
 		return 0;

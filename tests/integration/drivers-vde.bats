@@ -160,6 +160,20 @@ process_of() { # ENGINE-PID NAME
 	host_closed t "$PORT"
 }
 
+@test "vde: Ctrl-C is for the command, the network lasts as long as that does" {
+	local pid status=0
+	config none </dev/null
+	setsid "${AS_USER[@]}" "$RK_BIN/rk-engine" -c "$DIR/test.ini" -- sh -c \
+		'trap "ping -c 1 -W 5 10.0.2.2 && exit 7" INT; echo up; while :; do sleep 0.1; done' \
+		</dev/null >"$DIR/out" 2>&1 3>&- &
+	pid=$!
+	wait_until 20 grep -q '^up' "$DIR/out"
+	kill -INT -- "-$pid" # the whole group, as a terminal does
+	wait "$pid" || status=$?
+	assert_equal "$status" 7
+	refute_match "$(cat "$DIR/out")" 'network is gone'
+}
+
 @test "vde: its death ends the run with a message" {
 	config builtin </dev/null
 	engine_start "$DIR/test.ini"

@@ -24,12 +24,12 @@
 #include "base/spawn.h"
 #include "base/statedir.h"
 #include "engine/launch.h"
+#include "engine/plane.h"
 #include "engine/service.h"
 #include "engine/signals.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -344,19 +344,6 @@ static void serve_once(struct supervisor *s)
 		on_signals(s);
 }
 
-static uint32_t resolve_workers(uint32_t configured)
-{
-	cpu_set_t allowed;
-	int online = 1;
-
-	if (configured == 0 && sched_getaffinity(0, sizeof(allowed), &allowed) == 0)
-		online = CPU_COUNT(&allowed);
-	if (configured == 0)
-		configured = (uint32_t)online;
-	// One message carries the channels of all workers.
-	return configured < RK_MSG_FDS_MAX ? configured : RK_MSG_FDS_MAX;
-}
-
 static int start(struct supervisor *s, char *const *command)
 {
 	struct rk_config *config = s->config;
@@ -368,7 +355,7 @@ static int start(struct supervisor *s, char *const *command)
 	rc = state_dir_open(&s->dir, config->engine.state_dir, s->error);
 	if (rc < 0)
 		return rc;
-	config->engine.workers = resolve_workers(config->engine.workers);
+	config->engine.workers = plane_choose_workers(config->engine.workers);
 	rc = config_set(config, "engine", "state-dir", s->dir.path, s->error);
 	if (rc == 0)
 		rc = launch_nsctl(&s->nsctl, &s->channel, config, command, s->error);

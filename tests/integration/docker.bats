@@ -27,6 +27,7 @@ setup() {
 }
 
 teardown() {
+	[ -z "${SQUATTER:-}" ] || kill "$SQUATTER" || true
 	docker_remove_all
 	test_end
 }
@@ -109,6 +110,7 @@ is_free() { # PORT
 	local port
 	port=$(free_port)
 	host_server_start squatter "$RK_TOOLS/tcp-server" echo 0.0.0.0 "$port"
+	SQUATTER=$!
 	run docker run -d --name refused -p "$port:7" tools busybox sleep 60
 	[ "$status" -ne 0 ]
 	assert_match "$output" "$port"

@@ -6,9 +6,9 @@
 //
 // gvproxy numbers its network's hosts: gateway and DNS 1, our child 2, and the last one stands for
 // the host's loopback. Versions before 0.8.8 have the network compiled in; later ones read another
-// from a file. No version can leave the loopback alias out on its own account in the same way, and
-// all answer their API at the gateway's port 80, where anybody in the namespace could open ports of
-// the host; the relay's filter ends both (drivers/filter.h).
+// from a file. Not every version can leave the loopback alias out, and all answer their API at the
+// gateway's port 80, where anybody in the namespace could open ports of the host: the relay's
+// filter ends both (drivers/filter.h).
 
 #include "base/fd.h"
 #include "drivers/common.h"
@@ -48,7 +48,7 @@ static bool is_compiled_in(const struct rk_config *config)
 static int check_cidr(const struct rk_config *config, struct rk_error *e)
 {
 	const char *cidr_text = net_driver_cidr(&net_gvisor_tap_vsock, config);
-	char output[GVPROXY_OUTPUT_MAX];
+	char output[GVPROXY_OUTPUT_MAX] = "";
 	struct rk_cidr cidr;
 	int rc = cidr_parse(&cidr, cidr_text, GVPROXY_PREFIX_MAX, e);
 

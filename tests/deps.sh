@@ -11,7 +11,7 @@ packages=(
 	# run
 	uidmap slirp4netns passt vdeplug libvdeplug-slirp
 	# test and demo; rootlesskit is there for its rootlessctl, which must work against ours
-	libcriterion-dev bats rootlesskit iperf3 curl socat iproute2 iputils-ping procps python3 util-linux passwd
+	libcriterion-dev bats rootlesskit iperf3 curl socat nftables nginx-light iproute2 iputils-ping procps python3 util-linux passwd
 	# rootless Docker and its images
 	docker.io busybox-static
 	# lint
@@ -38,5 +38,5 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "deps: installing with apt-get: ${missing[*]}"
 "${as_root[@]}" apt-get update -q
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
 	apt-get install -q -y --no-install-recommends "${missing[@]}"

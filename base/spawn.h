@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define RK_SPAWN_FDS_MAX 16
+#define RK_SPAWN_FDS_MAX 130 // 128 activation sockets and two of ours
 
 struct rk_spawn {
 	const char *const *argv; // argv[0] is looked up on PATH when it has no slash

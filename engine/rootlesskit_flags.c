@@ -278,11 +278,10 @@ void rootlesskit_flags_translate(struct rk_error *e)
 	}
 }
 
-static void print_flag(const struct flag *flag)
+// "--publish, -p value"
+static void print_name(const struct flag *flag)
 {
-	const struct rk_key *key = flag_key(flag);
-	char name[2 * NAME_SIZE], allowed[RK_KEY_ALLOWED_MAX];
-	const char *initial = flag->initial ? flag->initial : key ? key->initial : NULL;
+	char name[2 * NAME_SIZE];
 	int length = snprintf(name, sizeof(name), "--%s", flag->name);
 
 	if (flag->letter)
@@ -290,10 +289,24 @@ static void print_flag(const struct flag *flag)
 			name + length, sizeof(name) - (size_t)length, ", -%c", flag->letter);
 	if (!flag_is_bool(flag))
 		snprintf(name + length, sizeof(name) - (size_t)length, " value");
-	printf("    %-*s %s\n", HELP_COLUMN - 5, name, flag->help ? flag->help : key->help);
-	if (!key)
+	printf("    %-*s ", HELP_COLUMN - 5, name);
+}
+
+static void print_flag(const struct flag *flag)
+{
+	const struct rk_key *key = flag_key(flag);
+	char allowed[RK_KEY_ALLOWED_MAX];
+	const char *initial = flag->initial;
+
+	print_name(flag);
+	if (!key) {
+		printf("%s\n", flag->help);
 		return;
-	printf("%*sAllowed: %s", HELP_COLUMN, "", key_allowed(key, allowed, sizeof(allowed)));
+	}
+	printf("%s\n%*sAllowed: %s", flag->help ? flag->help : key->help, HELP_COLUMN, "",
+		key_allowed(key, allowed, sizeof(allowed)));
+	if (!initial)
+		initial = key->initial;
 	if (initial && initial[0])
 		printf("; default: %s", initial);
 	printf("%s\n", key_is_repeatable(key) ? "; repeatable" : "");

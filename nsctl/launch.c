@@ -84,6 +84,16 @@ static int clone_child(struct host *host, const struct child_options *child, str
 	return 0;
 }
 
+// The workers that want sockets of the child's network.
+static unsigned count_workers(const struct host *host)
+{
+	const struct rk_port_driver *port = port_driver_find(host->config->port.driver);
+
+	if (host_is_alone(host) || !(host->net.driver->flags & NET_OWN_NETNS))
+		return 0;
+	return port && (port->flags & PORT_DATA_PLANE) ? host->config->engine.workers : 0;
+}
+
 static int start_child(struct host *host, struct rk_error *e)
 {
 	struct child_options child = {
@@ -92,7 +102,7 @@ static int start_child(struct host *host, struct rk_error *e)
 		.state_dir = host->state_dir.path,
 		.command = host->options->command,
 		.listen_fds = command_listen_fds(!host_is_alone(host)),
-		.workers = host_is_alone(host) ? 0 : host->config->engine.workers,
+		.workers = count_workers(host),
 		.parent_euid = geteuid(),
 		.parent_egid = getegid(),
 	};

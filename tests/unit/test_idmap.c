@@ -39,6 +39,18 @@ Test(subid, takes_every_range_of_the_user_in_order)
 	expect_range(1, 300000, 10);
 }
 
+Test(subid, takes_what_getsubids_prints)
+{
+	const char *text = "0: alice 100000 65536\n1: alice 300000 10\nError fetching ranges\n"
+			   "2: alice 5\n3: alice 4294967295 1\n4: alice 7 1";
+
+	subid_parse_program(&list, text, strlen(text));
+	cr_assert_eq(list.count, 3);
+	expect_range(0, 100000, 65536);
+	expect_range(1, 300000, 10);
+	expect_range(2, 7, 1);
+}
+
 Test(subid, knows_the_user_by_number_too)
 {
 	parse("1000:100000:1\nalice:200000:2\n", "alice", 1000);

@@ -47,12 +47,18 @@ static bool may_downgrade(const struct rk_share *share)
 	return share->forward.source_ip == SOURCE_IP_PREFER;
 }
 
+// A link-local address means something on its own link only, which the namespace is not on.
+static bool can_be_shown(const struct rk_addr *client)
+{
+	return client->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_LINKLOCAL(&client->in6.sin6_addr);
+}
+
 bool route_start(struct rk_route *route, const struct rk_share *share, const struct rk_addr *client)
 {
 	*route = (struct rk_route){.family = client->sa.sa_family == AF_INET6};
 	if (share->forward.source_ip == SOURCE_IP_OFF || addr_is_loopback(client))
 		return start_list(route, share, ROUTE_LOCAL);
-	return start_list(route, share, ROUTE_OWN) ||
+	return (can_be_shown(client) && start_list(route, share, ROUTE_OWN)) ||
 	       (may_downgrade(share) && start_list(route, share, ROUTE_REMOTE));
 }
 

@@ -138,13 +138,16 @@ static bool direct_works(const struct rk_addr *answers, unsigned kind, uint32_t 
 	return rc == 0;
 }
 
-// Tries a mark on all kinds at their own addresses; true when it works for any.
+// Tries a mark on all kinds at their own addresses; true when it works for any. Without the packet
+// filter no UDP server's answer comes back: the mark is inherited by accepted connections only.
 static bool try_mark(struct rk_source_info *info, const struct rk_addr *answers,
 	enum rk_source_level level, uint32_t mark)
 {
 	bool any = false;
 
 	for (unsigned kind = 0; kind < SOCKET_KIND_COUNT; kind++) {
+		if (level < SOURCE_FULL && kinds[kind].socktype != SOCK_STREAM)
+			continue;
 		if (!direct_works(answers, kind, mark))
 			continue;
 		info->level[kind] = (uint8_t)level;

@@ -12,8 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// The namespace answers itself within microseconds; a busy host gets some time.
-#define PATIENCE_MS 300
+// The namespace answers itself within microseconds; a busy host gets time for a SYN to be repeated.
+#define PATIENCE_MS 1500
 
 static int set_option(int fd, int level, int option, int value)
 {

@@ -14,6 +14,6 @@ int srcip_prepare_socket(int fd, int family, uint32_t mark);
 void srcip_foreign_client(struct rk_addr *client, int family);
 
 // One exchange between srcip_foreign_client() and a server on all addresses, at `target` (its port
-// is ignored). Takes at most some 100 ms when it fails. 0 or -errno; -EADDRNOTAVAIL: the server saw
+// is ignored). May take seconds when it fails. 0 or -errno; -EADDRNOTAVAIL: the server saw
 // another client.
 int srcip_probe(int socktype, const struct rk_addr *target, uint32_t mark);

@@ -199,6 +199,16 @@ teardown() {
 	assert_equal "$(downgraded "$id")" 1
 }
 
+@test "source-ip: a client with a link-local address is served, and counted" {
+	local before address
+	before=$(downgraded 1)
+	address=$(ip -6 -br address show dev "${REMOTE}A" scope link | awk '{ print $3 }')
+	assert_match "$(remote A python3 -c 'import socket, sys
+s = socket.create_connection((sys.argv[1] + "%eth0", sys.argv[2]), 5)
+print(s.recv(100).decode())' "${address%/*}" "$ANY")" '^fd00::'
+	assert_equal "$(downgraded 1)" $((before + 1))
+}
+
 @test "source-ip: require refuses a client that cannot be shown" {
 	local answer
 	answer=$(api POST /v1/ports '{"proto":"tcp","parentPort":'"$REQUIRE"',"childPort":7001,

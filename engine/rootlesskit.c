@@ -45,11 +45,13 @@ static const char help_head[] =
 	"\n"
 	"OPTIONS:\n";
 
+// Docker's packages call theirs docker-rootlesskit.
 bool rootlesskit_is_name(const char *program)
 {
 	const char *slash = program ? strrchr(program, '/') : NULL;
+	const char *name = slash ? slash + 1 : program;
 
-	return program && strcmp(slash ? slash + 1 : program, PROGRAM) == 0;
+	return name && (strcmp(name, PROGRAM) == 0 || strcmp(name, "docker-" PROGRAM) == 0);
 }
 
 static int print_semver(const char *part, struct rk_error *e)

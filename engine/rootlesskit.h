@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-// True when the program was started under the name rootlesskit.
+// True when the program was started under the name rootlesskit or docker-rootlesskit.
 bool rootlesskit_is_name(const char *program);
 // Its main(); returns the exit status.
 int rootlesskit_main(int argc, char **argv);

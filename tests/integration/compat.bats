@@ -127,6 +127,9 @@ SLIRP=(--net=slirp4netns --disable-host-loopback)
 @test "compat: version and help" {
 	assert_match "$(as_user "$RK_BIN/rootlesskit" --version)" '^rootlesskit version [0-9]+\.[0-9]+\.[0-9]+$'
 	assert_match "$(as_user "$RK_BIN/rootlesskit" -v)" '^rootlesskit version '
+	# The name in Docker's packages.
+	ln -s "$RK_BIN/rk-engine" "$DIR/docker-rootlesskit"
+	assert_match "$(as_user "$DIR/docker-rootlesskit" --version)" '^rootlesskit version '
 	local part flag
 	for part in major minor patch; do
 		assert_match "$(as_user "$RK_BIN/rootlesskit" --print-semver=$part)" '^[0-9]+$'

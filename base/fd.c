@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -16,6 +17,15 @@ void fd_close(int *fd)
 		close(*fd);
 	*fd = -1;
 	errno = saved;
+}
+
+void fd_close_from(int first)
+{
+	if (close_range((unsigned)first, UINT_MAX, 0) == 0)
+		return;
+	// Kernel before 5.9, or a seccomp filter that does not know the call.
+	for (int fd = first; fd < (int)sysconf(_SC_OPEN_MAX); fd++)
+		close(fd);
 }
 
 static int set_flag(int fd, int get, int set, int flag, bool on)

@@ -25,6 +25,9 @@ static inline void fd_cleanup_free(void *pointer)
 	free(*(void **)pointer);
 }
 
+// Closes every descriptor from number `first` on: for a fork that keeps only what it needs.
+void fd_close_from(int first);
+
 int fd_set_nonblocking(int fd, bool on); // 0 or -errno
 int fd_set_cloexec(int fd, bool on);	 // 0 or -errno
 

@@ -27,7 +27,7 @@ static const struct {
 	[MSG_POOL_REQUEST] = {"pool-request", sizeof(struct rk_msg_pool), 0},
 	[MSG_POOL_SOCKETS] = {"pool-sockets", sizeof(struct rk_msg_pool), RK_MSG_FDS_MAX},
 	[MSG_HELPER] = {"helper", 0, RK_MSG_FDS_MAX},
-	[MSG_TAP] = {"tap", 0, 1},
+	[MSG_OPENED] = {"opened", 0, 1},
 };
 
 #define TYPE_BIT(type) (1u << (type))

@@ -32,7 +32,7 @@ enum rk_msg_type {
 	MSG_POOL_REQUEST,    // worker -> helper: struct rk_msg_pool, make this many sockets
 	MSG_POOL_SOCKETS,    // helper -> worker: struct rk_msg_pool + `count` descriptors
 	MSG_HELPER, // child -> nsctl -> engine: the helper was restarted, new pool channels
-	MSG_TAP,    // tap opener -> network driver: the descriptor of the tap
+	MSG_OPENED, // opener in the namespace (drivers/inside.c) -> network driver: a descriptor
 	MSG_TYPE_COUNT
 };
 

@@ -175,6 +175,8 @@ int net_describe_death(struct rk_net *net, struct rk_error *e)
 	char how[64];
 	int status;
 
+	if (net->driver->describe_death)
+		return net->driver->describe_death(net, e);
 	if (relay_failed(net, &status))
 		return error_set(e, EIO, "%s: its tap relay %s", net->driver->name,
 			relay_describe_end(status, how, sizeof(how)));

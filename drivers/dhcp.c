@@ -1,4 +1,4 @@
-// dhcp.c: asks a backend by DHCP which addresses its network has.
+// dhcp.c: the messages of DHCP in Ethernet frames, and asking for an offer.
 
 #include "drivers/dhcp.h"
 
@@ -19,6 +19,7 @@
 #define BOOTP_AT	 (UDP_AT + UDP_BYTES)
 #define BOOTP_BYTES	 (RK_DHCP_FRAME_BYTES - BOOTP_AT)
 #define BOOTP_ID_AT	 4
+#define BOOTP_CLIENT_AT	 12
 #define BOOTP_ADDRESS_AT 16
 #define BOOTP_MAC_AT	 28
 #define BOOTP_COOKIE_AT	 236
@@ -32,11 +33,15 @@ enum {
 	OPTION_MASK = 1,
 	OPTION_ROUTER = 3,
 	OPTION_DNS = 6,
+	OPTION_ADDRESS = 50,
+	OPTION_LEASE = 51,
 	OPTION_TYPE = 53,
+	OPTION_SERVER = 54,
 	OPTION_WANTED = 55,
+	OPTION_RENEW = 58,
+	OPTION_REBIND = 59,
 	OPTION_END = 255
 };
-enum { TYPE_DISCOVER = 1, TYPE_OFFER = 2 };
 
 static uint16_t read_u16(const uint8_t *at)
 {
@@ -72,42 +77,81 @@ static uint16_t header_checksum(const uint8_t *header, size_t length)
 	return (uint16_t)~sum;
 }
 
-static void put_headers(uint8_t *frame, const uint8_t *mac)
+static void put_headers(uint8_t *frame, const uint8_t *mac, const struct rk_dhcp_question *question)
 {
 	uint8_t *ip = frame + IP_AT;
 	uint8_t *udp = frame + UDP_AT;
 
 	memset(frame, 0xff, ETHER_ADDR_LEN);
+	if (question->to)
+		memcpy(frame, question->to_mac, ETHER_ADDR_LEN);
 	memcpy(frame + ETHER_ADDR_LEN, mac, ETHER_ADDR_LEN);
 	put_u16(frame + 2 * ETHER_ADDR_LEN, ETHERTYPE_IP);
 	ip[0] = 0x45; // version 4, header of 5 words
 	put_u16(ip + 2, RK_DHCP_FRAME_BYTES - IP_AT);
 	ip[8] = 64;
 	ip[9] = IPPROTO_UDP;
-	put_u32(ip + 16, INADDR_BROADCAST);
+	put_u32(ip + 12, question->address);
+	put_u32(ip + 16, question->to ? question->to : INADDR_BROADCAST);
 	put_u16(ip + 10, header_checksum(ip, IP_BYTES));
 	put_u16(udp, CLIENT_PORT);
 	put_u16(udp + 2, SERVER_PORT);
 	put_u16(udp + 4, RK_DHCP_FRAME_BYTES - UDP_AT); // no checksum: 0, as IPv4 permits
 }
 
-void dhcp_put_discover(
-	uint8_t frame[RK_DHCP_FRAME_BYTES], const uint8_t mac[ETHER_ADDR_LEN], uint32_t id)
+// Returns where the next option goes; 0 is left out.
+static uint8_t *put_address_option(uint8_t *at, unsigned code, uint32_t address)
 {
-	static const uint8_t options[] = {OPTION_TYPE, 1, TYPE_DISCOVER, OPTION_WANTED, 3,
-		OPTION_MASK, OPTION_ROUTER, OPTION_DNS, OPTION_END};
+	if (address == 0)
+		return at;
+	at[0] = (uint8_t)code;
+	at[1] = sizeof(address);
+	put_u32(at + 2, address);
+	return at + 2 + sizeof(address);
+}
+
+static void put_options(uint8_t *at, const struct rk_dhcp_question *question)
+{
+	static const uint8_t wanted[] = {OPTION_WANTED, 6, OPTION_MASK, OPTION_ROUTER, OPTION_DNS,
+		OPTION_LEASE, OPTION_RENEW, OPTION_REBIND};
+
+	at[0] = OPTION_TYPE;
+	at[1] = 1;
+	at[2] = (uint8_t)question->type;
+	at = put_address_option(at + 3, OPTION_ADDRESS, question->wanted);
+	at = put_address_option(at, OPTION_SERVER, question->server);
+	if (question->type != DHCP_RELEASE) {
+		memcpy(at, wanted, sizeof(wanted));
+		at += sizeof(wanted);
+	}
+	*at = OPTION_END;
+}
+
+void dhcp_put_question(uint8_t frame[RK_DHCP_FRAME_BYTES], const uint8_t mac[ETHER_ADDR_LEN],
+	const struct rk_dhcp_question *question)
+{
 	uint8_t *bootp = frame + BOOTP_AT;
 
 	memset(frame, 0, RK_DHCP_FRAME_BYTES);
-	put_headers(frame, mac);
+	put_headers(frame, mac, question);
 	bootp[0] = 1; // request
 	bootp[1] = 1; // Ethernet
 	bootp[2] = ETHER_ADDR_LEN;
-	put_u32(bootp + BOOTP_ID_AT, id);
-	put_u16(bootp + 10, 0x8000); // answer to broadcast: we have no address yet
+	put_u32(bootp + BOOTP_ID_AT, question->id);
+	if (question->address == 0)
+		put_u16(bootp + 10, 0x8000); // answer to broadcast: we have no address yet
+	put_u32(bootp + BOOTP_CLIENT_AT, question->address);
 	memcpy(bootp + BOOTP_MAC_AT, mac, ETHER_ADDR_LEN);
 	memcpy(bootp + BOOTP_COOKIE_AT, cookie, sizeof(cookie));
-	memcpy(bootp + BOOTP_OPTIONS_AT, options, sizeof(options));
+	put_options(bootp + BOOTP_OPTIONS_AT, question);
+}
+
+void dhcp_put_discover(
+	uint8_t frame[RK_DHCP_FRAME_BYTES], const uint8_t mac[ETHER_ADDR_LEN], uint32_t id)
+{
+	struct rk_dhcp_question question = {.type = DHCP_DISCOVER, .id = id};
+
+	dhcp_put_question(frame, mac, &question);
 }
 
 // The BOOTP message in the frame and its length, or NULL.
@@ -128,28 +172,39 @@ static const uint8_t *find_bootp(const uint8_t *frame, size_t length, size_t *bo
 	return ip + header + UDP_BYTES;
 }
 
+// The options that are one number of 32 bits; NULL: another one.
+static uint32_t *number_option(struct rk_dhcp_offer *offer, unsigned code)
+{
+	switch (code) {
+	case OPTION_SERVER:
+		return &offer->server;
+	case OPTION_LEASE:
+		return &offer->lease_s;
+	case OPTION_RENEW:
+		return &offer->renew_s;
+	case OPTION_REBIND:
+		return &offer->rebind_s;
+	default:
+		return NULL;
+	}
+}
+
 static void take_option(struct rk_dhcp_offer *offer, unsigned *type, unsigned code,
 	const uint8_t *value, size_t length)
 {
-	switch (code) {
-	case OPTION_TYPE:
-		*type = length == 1 ? value[0] : 0;
-		break;
-	case OPTION_MASK:
-		if (length == 4)
-			offer->prefix = (unsigned)__builtin_popcount(read_u32(value));
-		break;
-	case OPTION_ROUTER:
-		if (length >= 4)
-			offer->router = read_u32(value);
-		break;
-	case OPTION_DNS:
+	uint32_t *number = number_option(offer, code);
+
+	if (number && length == 4)
+		*number = read_u32(value);
+	else if (code == OPTION_TYPE)
+		*type = length == 1 ? value[0] : DHCP_NOTHING;
+	else if (code == OPTION_MASK && length == 4)
+		offer->prefix = (unsigned)__builtin_popcount(read_u32(value));
+	else if (code == OPTION_ROUTER && length >= 4)
+		offer->router = read_u32(value);
+	else if (code == OPTION_DNS)
 		for (size_t i = 0; i < RK_DNS_MAX && (i + 1) * 4 <= length; i++)
 			offer->dns[i] = read_u32(value + i * 4);
-		break;
-	default:
-		break;
-	}
 }
 
 // The message type, 0 when the options are cut short or name none.
@@ -170,32 +225,58 @@ static unsigned parse_options(struct rk_dhcp_offer *offer, const uint8_t *at, co
 	return type;
 }
 
-int dhcp_parse_offer(struct rk_dhcp_offer *offer, const uint8_t *frame, size_t length,
-	const uint8_t mac[ETHER_ADDR_LEN], uint32_t id)
+enum rk_dhcp_type dhcp_parse_answer(struct rk_dhcp_offer *offer, const uint8_t *frame,
+	size_t length, const uint8_t mac[ETHER_ADDR_LEN], uint32_t id)
 {
 	size_t bootp_length;
 	const uint8_t *bootp = find_bootp(frame, length, &bootp_length);
+	unsigned type;
 
 	if (!bootp || bootp[0] != BOOTP_REPLY || read_u32(bootp + BOOTP_ID_AT) != id ||
 		memcmp(bootp + BOOTP_MAC_AT, mac, ETHER_ADDR_LEN) != 0 ||
 		memcmp(bootp + BOOTP_COOKIE_AT, cookie, sizeof(cookie)) != 0)
-		return 0;
+		return DHCP_NOTHING;
 	*offer = (struct rk_dhcp_offer){.address = read_u32(bootp + BOOTP_ADDRESS_AT)};
-	return parse_options(offer, bootp + BOOTP_OPTIONS_AT, bootp + bootp_length) == TYPE_OFFER &&
-	       offer->address != 0 && offer->prefix != 0;
+	memcpy(offer->from, frame + ETHER_ADDR_LEN, ETHER_ADDR_LEN);
+	type = parse_options(offer, bootp + BOOTP_OPTIONS_AT, bootp + bootp_length);
+	if (type == DHCP_NAK)
+		return DHCP_NAK;
+	if ((type != DHCP_OFFER && type != DHCP_ACK) || offer->address == 0 || offer->prefix == 0)
+		return DHCP_NOTHING;
+	return (enum rk_dhcp_type)type;
 }
 
-// Waits for the offer until `deadline_ms`, dropping all other frames. 0 or -errno.
-static int await_offer(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
-	const uint8_t *mac, uint32_t id, int64_t deadline_ms)
+int dhcp_parse_offer(struct rk_dhcp_offer *offer, const uint8_t *frame, size_t length,
+	const uint8_t mac[ETHER_ADDR_LEN], uint32_t id)
+{
+	return dhcp_parse_answer(offer, frame, length, mac, id) == DHCP_OFFER;
+}
+
+int dhcp_await_answer(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
+	const uint8_t mac[ETHER_ADDR_LEN], uint32_t id, int64_t deadline_ms)
 {
 	static uint8_t frame[RK_FRAME_MAX];
+	enum rk_dhcp_type type = DHCP_NOTHING;
 	ssize_t got;
 
 	do {
 		got = frame_receive(fd, framing, frame, sizeof(frame), deadline_ms);
-	} while (got >= 0 && !dhcp_parse_offer(offer, frame, (size_t)got, mac, id));
-	return got < 0 ? (int)got : 0;
+		if (got >= 0)
+			type = dhcp_parse_answer(offer, frame, (size_t)got, mac, id);
+	} while (got >= 0 && type == DHCP_NOTHING);
+	return got < 0 ? (int)got : (int)type;
+}
+
+// 0 once an OFFER is in, or -errno.
+static int await_offer(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
+	const uint8_t *mac, uint32_t id, int64_t deadline_ms)
+{
+	int rc;
+
+	do {
+		rc = dhcp_await_answer(offer, fd, framing, mac, id, deadline_ms);
+	} while (rc >= 0 && rc != DHCP_OFFER);
+	return rc < 0 ? rc : 0;
 }
 
 int dhcp_discover(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,

@@ -54,13 +54,14 @@ enum rk_net_flags {
 struct rk_net_driver {
 	const char *name;
 	unsigned flags;
-	uint32_t default_mtu;
+	uint32_t default_mtu;	    // 0 = that of what it is connected to
 	const char *default_cidr;   // "" = none
 	const char *default_ifname; // "" = none
 	const char *log_noise;	    // lines of the daemon that start so say nothing; NULL = none
 	int (*check)(const struct rk_config *config, struct rk_error *e);
 	int (*start)(struct rk_net *net, struct rk_network_info *info, struct rk_error *e);
 	int (*configure)(const struct rk_network_info *info, struct rk_error *e);
+	int (*describe_death)(struct rk_net *net, struct rk_error *e); // NULL: as for a daemon
 	void (*stop)(struct rk_net *net);
 };
 

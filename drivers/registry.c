@@ -12,7 +12,8 @@
 	DRIVER(pasta)                                                                              \
 	DRIVER(gvisor_tap_vsock)                                                                   \
 	DRIVER(vpnkit)                                                                             \
-	DRIVER(vdeplug_slirp)
+	DRIVER(vdeplug_slirp)                                                                      \
+	DRIVER(lxc_user_nic)
 
 #define PORT_DRIVERS(DRIVER)                                                                       \
 	DRIVER(none)                                                                               \

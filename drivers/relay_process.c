@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,15 +20,6 @@
 #include <unistd.h>
 
 enum { TAP_FD = STDERR_FILENO + 1, SOCKET_FD, LOG_FD, END_FD };
-
-static void close_from(int first)
-{
-	if (close_range((unsigned)first, UINT_MAX, 0) == 0)
-		return;
-	// Kernel before 5.9, or a seccomp filter that does not know the call.
-	for (int fd = first; fd < (int)sysconf(_SC_OPEN_MAX); fd++)
-		close(fd);
-}
 
 // Moves *fd to number `to`; -1 stays what it is.
 static int place(int *fd, int to)
@@ -62,7 +52,7 @@ static int keep_only(struct rk_relay_options *options)
 	}
 	if (options->log_fd < 0)
 		close(LOG_FD);
-	close_from(END_FD);
+	fd_close_from(END_FD);
 	return 0;
 }
 

@@ -28,6 +28,8 @@ void dhcp_lease_set_times(struct rk_dhcp_offer *terms)
 		terms->rebind_s = terms->lease_s - terms->lease_s / 8;
 	if (terms->renew_s == 0 || terms->renew_s >= terms->rebind_s)
 		terms->renew_s = (uint32_t)((uint64_t)terms->rebind_s * 4 / 7);
+	if (terms->renew_s == 0)
+		terms->renew_s = 1; // not without a pause
 }
 
 // 0 = it is ours, -EAGAIN = refused or not answered, else -errno of the socket.

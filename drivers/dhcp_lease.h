@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 struct rk_dhcp_lease {
-	struct rk_dhcp_offer terms; // renew_s < rebind_s < lease_s, unless that is for ever
+	struct rk_dhcp_offer terms; // renew_s <= rebind_s <= lease_s
 	uint8_t mac[ETHER_ADDR_LEN];
 	int64_t since_ms; // CLOCK_BOOTTIME: a lease ages while the machine sleeps
 };

@@ -206,8 +206,8 @@ privately() {
 }
 
 @test "compat: --pidns: we are pid 1, /proc is the new namespace's" {
-	same_after "sed -E 's/^[0-9]+$/N/'" --pidns sh -c \
-		'echo "parent $PPID"; cd /proc && ls -d [0-9]* | wc -l; stat -f -c %T /proc; cat /proc/1/status | grep PPid'
+	same --pidns sh -c 'echo "parent $PPID"; cd /proc; [ "$(ls | grep -c "^[0-9]")" -lt 8 ] && echo few
+		readlink "$$/exe"; stat -f -c %T /proc; grep PPid 1/status'
 }
 
 @test "compat: the reaper takes orphans, unless it is off" {

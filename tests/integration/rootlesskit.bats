@@ -26,17 +26,23 @@ rootlesskit() {
 	as_user "$RK_BIN/rootlesskit" --state-dir="$STATE" "$@"
 }
 
-# Starts it with a command that waits; returns when that runs.
+# Starts it with a command that waits and a descendant of it that left its session; returns when
+# they run.
 rootlesskit_start() {
-	"${AS_USER[@]}" "$RK_BIN/rootlesskit" --state-dir="$STATE" "$@" sh -c 'echo running; exec sleep 300' \
+	rm -f "$ENGINE_LOG" # that of the run before
+	"${AS_USER[@]}" "$RK_BIN/rootlesskit" --state-dir="$STATE" "$@" sh -c \
+		'setsid sleep 300 & echo running; exec sleep 300' \
 		</dev/null >"$ENGINE_LOG" 2>&1 3>&- &
 	ENGINE_PID=$!
 	wait_until 20 running_or_gone
-	grep -q running "$ENGINE_LOG" || { cat "$ENGINE_LOG" >&2; return 1; }
+	grep -q running "$ENGINE_LOG" && return 0
+	echo "rootlesskit does not run its command" >&2
+	cat "$ENGINE_LOG" "/proc/$ENGINE_PID/status" >&2
+	return 1
 }
 
 running_or_gone() {
-	grep -q running "$ENGINE_LOG" || engine_gone
+	grep -qs running "$ENGINE_LOG" || engine_gone
 }
 
 SLIRP=(--net=slirp4netns --disable-host-loopback)

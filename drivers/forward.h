@@ -37,4 +37,7 @@ struct rk_forward {
 		struct rk_target_list plain;
 	} remote[2];
 	enum rk_proxy_protocol proxy_protocol;
+	// One more target after `targets` when the namespace has an address of its own; sa_family
+	// AF_UNSPEC = none.
+	struct rk_addr last_target;
 };

@@ -152,6 +152,20 @@ static void add_plain_targets(
 		add_target(list, &forward->targets[i], addr_port(&forward->targets[i]));
 }
 
+// What the helper's sockets connect between loopback addresses is not subject to NAT
+// (base/netlink_nft.h). What is reached by NAT only is reached at the namespace's own address.
+static void add_last_target(struct rk_forward *forward, const struct rk_source_policy *policy)
+{
+	const struct rk_addr *first = &forward->targets[0];
+
+	if (!policy->source || !addr_is_loopback(first))
+		return;
+	if (own_address(&forward->last_target, policy, first->sa.sa_family))
+		addr_set_port(&forward->last_target, addr_port(first));
+	else
+		forward->last_target.sa.sa_family = AF_UNSPEC;
+}
+
 static int explain_require(
 	const struct rk_forward *forward, const struct rk_source_policy *policy, struct rk_error *e)
 {
@@ -210,6 +224,7 @@ int ports_source_resolve(struct rk_forward *forward, const struct rk_port_spec *
 	int rc = resolve_proxy_protocol(forward, spec, policy, e);
 
 	forward->source_ip = choose_mode(spec, policy);
+	add_last_target(forward, policy);
 	if (rc < 0 || forward->source_ip == SOURCE_IP_OFF)
 		return rc;
 	for (unsigned i = 0; i < 2; i++) {

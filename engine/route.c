@@ -14,7 +14,7 @@ static unsigned target_count(const struct rk_route *route, const struct rk_share
 	case ROUTE_REMOTE:
 		return forward->remote[route->family].plain.count;
 	default:
-		return forward->target_count;
+		return forward->target_count + (forward->last_target.sa.sa_family != AF_UNSPEC);
 	}
 }
 
@@ -28,7 +28,8 @@ const struct rk_addr *route_target(const struct rk_route *route, const struct rk
 	case ROUTE_REMOTE:
 		return &forward->remote[route->family].plain.addrs[route->target];
 	default:
-		return &forward->targets[route->target];
+		return route->target < forward->target_count ? &forward->targets[route->target]
+							     : &forward->last_target;
 	}
 }
 

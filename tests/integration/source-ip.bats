@@ -280,6 +280,9 @@ print(s.recv(100).decode())' "${address%/*}" "$ANY")" '^fd00::'
 	assert_equal "$(ask A tcp "$HOST4" "$tcp" --bytes 100000)" same
 	assert_equal "$(ask A tcp "$HOST6" "$tcp" --bytes 100000)" same
 	assert_equal "$(ask A udp "$HOST4" "$udp" --times 3)" $'same\nsame\nsame'
+	# Loopback clients get there, too, although nothing listens on the loopback address.
+	assert_equal "$(python3 "$RK_TOP/tests/tools/source-client.py" tcp 127.0.0.1 "$tcp")" \
+		'seen 10.0.2.100'
 	# A client port that is used again at once, after a reset in the middle.
 	assert_equal "$(ask A tcp "$HOST4" "$tcp" --from 5506 --reset --times 4 |
 		grep -cE '^(same|address)$')" 4

@@ -75,8 +75,10 @@ class Peer:
         """
         bulk, http = self.ports.both()
         child = f"{child_ip}:" if child_ip else ""
-        specs = [f"127.0.0.1:{bulk}:{child}{bulk}/{proto}" for proto in ("tcp", "udp")]
-        return specs + [f"{ip}:{http}:{child}{http}/tcp" for ip in session.listen_addresses()]
+        specs = [f"127.0.0.1:{bulk}:{child}{bulk}/udp"]
+        for ip in session.listen_addresses():
+            specs += [f"{ip}:{port}:{child}{port}/tcp" for port in (bulk, http)]
+        return specs
 
     def log_path(self):
         return os.path.join(self.folder, "log")
@@ -262,6 +264,7 @@ STANDARD_PEERS = (
     "direct",
     "rk-engine",
     "rk-engine-epoll",
+    "rk-engine-off",
     "rootlesskit",
     "rootlesskit-slirp",
     "pasta",
@@ -276,10 +279,13 @@ def make_peer(name, build_folder):
     makers = {
         "direct": Direct,
         "rk-engine": lambda: Engine(
-            folder=programs, settings=("engine.io=uring",), notes="data plane on io_uring"
+            folder=programs, settings=("engine.io=io_uring",), notes="data plane on io_uring"
         ),
         "rk-engine-epoll": lambda: Engine(
             "rk-engine-epoll", programs, ("engine.io=epoll",), "data plane on epoll"
+        ),
+        "rk-engine-off": lambda: Engine(
+            "rk-engine-off", programs, ("port.source-ip=off",), "clients' addresses not shown"
         ),
         "rootlesskit": RootlessKit,
         "rootlesskit-slirp": lambda: RootlessKit("rootlesskit-slirp", "slirp4netns"),

@@ -49,10 +49,15 @@ class OutsideClient:
         for words in (("link", "delete", self.host_link), ("netns", "delete", self.namespace)):
             subprocess.run(["ip", *words], check=False, capture_output=True)
 
+    @property
+    def prefix(self):
+        """Words before a command that make it run on the other machine."""
+        return ("ip", "netns", "exec", self.namespace)
+
     def describe_source(self, port):
         """What the server behind host_address:port sees of this client."""
         url = f"http://{self.host_address}:{port}/"
-        command = ["ip", "netns", "exec", self.namespace, sys.executable, "-c", FETCH, url]
+        command = [*self.prefix, sys.executable, "-c", FETCH, url]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         seen = done.stdout.strip()
         if done.returncode != 0 or not seen:

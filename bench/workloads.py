@@ -43,6 +43,7 @@ class Workload:
     higher_is_better: bool = True
     udp: bool = False
     once: bool = False  # measured in one round only
+    outside: bool = False  # the client is on another machine (sourceip.py): needs root
     extra_seconds: float = 0.4
 
 
@@ -83,9 +84,19 @@ def iperf3(port, seconds, options, host="127.0.0.1", prefix=()):
     return iperf3_once(command, seconds)
 
 
-def iperf3_tcp(*options):
-    def run(peer, seconds, _session):
-        end = iperf3(peer.ports.bulk, seconds, options)
+def client_place(session, outside):
+    """Where a client runs and what it talks to: (words before the command, host)."""
+    if not outside:
+        return (), "127.0.0.1"
+    if not session.outside:
+        raise Failed("a client on another machine needs root")
+    return session.outside.prefix, session.outside.host_address
+
+
+def iperf3_tcp(*options, outside=False):
+    def run(peer, seconds, session):
+        prefix, host = client_place(session, outside)
+        end = iperf3(peer.ports.bulk, seconds, options, host, prefix)
         sums = [end["sum_received"]]
         if "--bidir" in options:
             sums.append(end["sum_received_bidir_reverse"])
@@ -126,12 +137,13 @@ def parse_wrk(text):
     return Measurement(float(rate.group(1)), int(total.group(1)) / 1e5, details)
 
 
-def wrk(connections, *headers):
-    def run(peer, seconds, _session):
-        command = ["wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds}s"]
+def wrk(connections, *headers, outside=False):
+    def run(peer, seconds, session):
+        prefix, host = client_place(session, outside)
+        command = [*prefix, "wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds}s"]
         for header in headers:
             command += ["-H", header]
-        done = run_client(command + [f"http://127.0.0.1:{peer.ports.http}/"], seconds + 20)
+        done = run_client(command + [f"http://{host}:{peer.ports.http}/"], seconds + 20)
         return parse_wrk(done.stdout + done.stderr)
 
     return run
@@ -213,6 +225,22 @@ ALL = (
         "connections/s",
         "100k connections",
         wrk(32, "Connection: close"),
+    ),
+    Workload(
+        "outside1",
+        "TCP in, 1 stream, from another machine",
+        "Gbit/s",
+        "GB",
+        iperf3_tcp(outside=True),
+        outside=True,
+    ),
+    Workload(
+        "outsideconn",
+        "new connections, 32, from another machine",
+        "connections/s",
+        "100k connections",
+        wrk(32, "Connection: close", outside=True),
+        outside=True,
     ),
     Workload("udp", "UDP -b 100G, received", "Gbit/s", "GB", iperf3_udp("-b", "100G"), udp=True),
     Workload(

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,13 +28,23 @@ struct spawn_failure {
 	bool in_exec; // else in the set-up before it
 };
 
+// The kernel's struct sigaction with the default action: all zero.
+struct default_action {
+	void *handler;
+	unsigned long flags;
+	void *restorer;
+	uint64_t mask;
+};
+
 static void default_signals(void)
 {
+	static const struct default_action action;
 	sigset_t none;
 
-	// Fails for SIGKILL, SIGSTOP and the signals that libc keeps for itself: as it should be.
+	// Not signal(3): libc refuses the two signals that it keeps for itself, and whoever started
+	// us may have left them ignored. SIGKILL and SIGSTOP are refused by the kernel, rightly.
 	for (int number = 1; number < NSIG; number++)
-		signal(number, SIG_DFL);
+		syscall(SYS_rt_sigaction, number, &action, NULL, sizeof(action.mask));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -162,10 +162,10 @@ teardown() {
 		        time.sleep(0.1)
 		sys.exit(1)
 	END
-	local client=$!
+	local pid=$!
 	sleep 1
 	source_server udp 0.0.0.0 7009
-	wait $client
+	wait $pid
 }
 
 # --- modes

@@ -20,6 +20,8 @@ PEER_PACKAGES = {
     "haproxy": "haproxy",
     "socat": "socat",
 }
+# The network drivers' own, which tests/deps.sh installs.
+NETWORK_PACKAGES = ("dnsmasq-base", "liblxc-common", "libvdeplug-slirp", "vdeplug")
 TUN_DEVICE = "/dev/net/tun"
 CHART_PACKAGE = "python3-matplotlib"
 
@@ -153,8 +155,8 @@ def package_version(package):
     return first_line("dpkg-query", "-W", "-f=${Version}", package)
 
 
-def versions():
-    packages = sorted(set(CLIENT_PACKAGES.values()) | set(PEER_PACKAGES.values()))
+def versions(more=()):
+    packages = sorted({*CLIENT_PACKAGES.values(), *PEER_PACKAGES.values(), *more})
     known = {package: package_version(package) for package in packages}
     return {package: text for package, text in known.items() if text[:1].isdigit()}
 

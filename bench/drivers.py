@@ -126,7 +126,7 @@ class HostLink:
 
 
 class LxcUserNic(Driver):
-    """A bridge with dnsmasq on the host. /etc/lxc is one of the peer's own, in a mount namespace."""
+    """A bridge with dnsmasq on the host. /etc/lxc is the peer's own, in a mount namespace."""
 
     def __init__(self, build, large, mtu):
         super().__init__(build, "lxc-user-nic", large, mtu, "", ("dnsmasq",))
@@ -190,7 +190,8 @@ class Veth(Direct):
         self.link.make(self.mtu)
         make_with_ip(*inside, "address", "add", f"{self.link.network}.2/24", "dev", "rk0")
         make_with_ip(*inside, "link", "set", "rk0", "mtu", str(self.mtu), "up")
-        self.tree.start(["ip", "netns", "exec", self.namespace, "sleep", "infinity"], self.log_path())
+        holder = ["ip", "netns", "exec", self.namespace, "sleep", "infinity"]
+        self.tree.start(holder, self.log_path())
 
     def inside_pid(self):
         return self.tree.roots[0].pid

@@ -12,8 +12,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// The namespace answers itself within microseconds; a busy host gets time for a SYN to be repeated.
-#define PATIENCE_MS 1500
+// The namespace answers itself within microseconds. But the kernel puts the route of a new IPv6
+// address in place some time after it has acknowledged it, and a busy host may be late with all:
+// an exchange without an answer is tried again, from the beginning.
+#define PATIENCE_MS 150
+#define TRIES	    10
 
 static int set_option(int fd, int level, int option, int value)
 {
@@ -171,7 +174,7 @@ static int exchange_datagrams(int server, int client, const struct rk_addr *own)
 	return rc < 0 ? rc : receive_byte(client, 'a', NULL);
 }
 
-int srcip_probe(int socktype, const struct rk_addr *target, uint32_t mark)
+static int probe_once(int socktype, const struct rk_addr *target, uint32_t mark)
 {
 	struct rk_addr to = *target;
 	struct rk_addr own;
@@ -187,4 +190,13 @@ int srcip_probe(int socktype, const struct rk_addr *target, uint32_t mark)
 		return client;
 	return socktype == SOCK_STREAM ? exchange_stream(server, client, &own)
 				       : exchange_datagrams(server, client, &own);
+}
+
+int srcip_probe(int socktype, const struct rk_addr *target, uint32_t mark)
+{
+	int rc = -ETIMEDOUT;
+
+	for (int tries = 0; tries < TRIES && rc == -ETIMEDOUT; tries++)
+		rc = probe_once(socktype, target, mark);
+	return rc;
 }

@@ -112,6 +112,20 @@ levels() {
 	assert_equal "$(ask A tcp "$HOST4" "$LOOP")" same
 }
 
+@test "source-ip: in a network namespace that the command is not in" {
+	local try
+	# The addresses of a fresh namespace take effect with a delay: not to be taken for a failure.
+	for try in 1 2 3 4 5; do
+		ENGINE_OPTIONS=(--network.detach-netns=true)
+		write_config "$DIR/source.ini" ":$ANY:7001/tcp" </dev/null
+		engine_start "$DIR/source.ini"
+		assert_equal "$(levels)" 'full full full full' || return "$try"
+		[ "$try" -eq 5 ] || engine_stop
+	done
+	source_server tcp 0.0.0.0 7001
+	assert_equal "$(ask A tcp "$HOST4" "$ANY")" same
+}
+
 @test "source-ip: with the epoll loop, too" {
 	start_engine <<-END
 		source-ip = prefer

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #define ANSWER_MS  1000
-#define TRIES	   4	// of a REQUEST, before the offer is given up
+#define CONFIRM_MS 4000 // for the answer to a REQUEST, before the offer is given up
 #define REFUSED_MS 1000 // pause before all begins again
 
 int64_t dhcp_lease_clock_ms(void)
@@ -32,48 +32,70 @@ void dhcp_lease_set_times(struct rk_dhcp_offer *terms)
 		terms->renew_s = 1; // not without a pause
 }
 
-// 0 = it is ours, -EAGAIN = refused or not answered, else -errno of the socket.
-static int accept_offer(struct rk_dhcp_lease *lease, int fd, const struct rk_dhcp_offer *offer)
+// One obtaining: who asks, and until when.
+struct attempt {
+	int fd;
+	const uint8_t *mac;
+	bool (*is_cancelled)(void *context);
+	void *context;
+};
+
+// Repeats the question each second. The type of the answer, -ETIMEDOUT, -ECANCELED or -errno.
+static int ask(const struct attempt *attempt, struct rk_dhcp_question *question,
+	struct rk_dhcp_offer *answer, int64_t deadline_ms)
 {
-	struct rk_dhcp_question question = {
-		.type = DHCP_REQUEST, .wanted = offer->address, .server = offer->server};
 	uint8_t frame[RK_DHCP_FRAME_BYTES];
-	int rc = -ETIMEDOUT;
+	int64_t until_ms;
+	int rc;
 
-	if (getrandom(&question.id, sizeof(question.id), 0) != sizeof(question.id))
+	if (getrandom(&question->id, sizeof(question->id), 0) != sizeof(question->id))
 		return -EIO;
-	dhcp_put_question(frame, lease->mac, &question);
-	for (unsigned i = 0; i < TRIES && (rc == -ETIMEDOUT || rc == DHCP_OFFER); i++) {
-		int64_t until_ms = frame_clock_ms() + ANSWER_MS;
-
-		lease->since_ms = dhcp_lease_clock_ms();
-		rc = frame_send(fd, FRAMING_PACKET, frame, sizeof(frame), until_ms);
+	dhcp_put_question(frame, attempt->mac, question);
+	do {
+		if (attempt->is_cancelled && attempt->is_cancelled(attempt->context))
+			return -ECANCELED;
+		until_ms = frame_clock_ms() + ANSWER_MS;
+		if (until_ms > deadline_ms)
+			until_ms = deadline_ms;
+		rc = frame_send(attempt->fd, FRAMING_PACKET, frame, sizeof(frame), until_ms);
 		if (rc == 0)
-			rc = dhcp_await_answer(&lease->terms, fd, FRAMING_PACKET, lease->mac,
-				question.id, until_ms);
-	}
-	if (rc == DHCP_NAK)
-		poll(NULL, 0, REFUSED_MS);
-	if (rc >= 0 && rc != DHCP_ACK)
-		return -EAGAIN;
-	return rc == -ETIMEDOUT ? -EAGAIN : rc < 0 ? rc : 0;
+			rc = dhcp_await_answer(answer, attempt->fd, FRAMING_PACKET, attempt->mac,
+				question->id, until_ms);
+	} while (rc == -ETIMEDOUT && until_ms < deadline_ms);
+	return rc;
 }
 
-int dhcp_lease_obtain(struct rk_dhcp_lease *lease, int fd, int timeout_ms, struct rk_error *e)
+// 0 = the address is ours, -EAGAIN = to be tried again, else -code.
+static int try_once(const struct attempt *attempt, struct rk_dhcp_lease *lease, int64_t deadline_ms)
 {
-	int64_t deadline_ms = frame_clock_ms() + timeout_ms;
+	struct rk_dhcp_question discover = {.type = DHCP_DISCOVER};
+	struct rk_dhcp_question request = {.type = DHCP_REQUEST};
 	struct rk_dhcp_offer offer;
-	int64_t left_ms = timeout_ms;
+	int rc = ask(attempt, &discover, &offer, deadline_ms);
+
+	if (rc != DHCP_OFFER)
+		return rc < 0 ? rc : -EAGAIN;
+	request.wanted = offer.address;
+	request.server = offer.server;
+	lease->since_ms = dhcp_lease_clock_ms();
+	rc = ask(attempt, &request, &lease->terms, frame_clock_ms() + CONFIRM_MS);
+	if (rc == DHCP_NAK)
+		poll(NULL, 0, REFUSED_MS);
+	if (rc == DHCP_ACK)
+		return 0;
+	return rc >= 0 || rc == -ETIMEDOUT ? -EAGAIN : rc;
+}
+
+int dhcp_lease_obtain(struct rk_dhcp_lease *lease, int fd, int timeout_ms,
+	bool (*is_cancelled)(void *context), void *context, struct rk_error *e)
+{
+	struct attempt attempt = {fd, lease->mac, is_cancelled, context};
+	int64_t deadline_ms = frame_clock_ms() + timeout_ms;
 	int rc;
 
 	do {
-		rc = dhcp_discover(&offer, fd, FRAMING_PACKET, lease->mac, (int)left_ms, e);
-		if (rc < 0 && rc != -ETIMEDOUT)
-			return rc;
-		if (rc == 0)
-			rc = accept_offer(lease, fd, &offer);
-		left_ms = deadline_ms - frame_clock_ms();
-	} while (rc == -EAGAIN && left_ms > 0);
+		rc = try_once(&attempt, lease, deadline_ms);
+	} while (rc == -EAGAIN && frame_clock_ms() < deadline_ms);
 	if (rc == -EAGAIN || rc == -ETIMEDOUT)
 		return error_set(e, ETIMEDOUT, "no DHCP server gave an address within %d s",
 			timeout_ms / 1000);

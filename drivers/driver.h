@@ -44,6 +44,9 @@ struct rk_net {
 	struct rk_process daemon;  // RK_PROCESS_NONE when the driver has none
 	struct rk_process relay;   // between tap and daemon (relayed.h); pid <= 0: there is none
 	struct rk_daemon_log *log; // what the daemon printed (drivers/daemon.c); NULL = nothing
+	// Whether start() is to be given up with -ECANCELED: for a driver that waits long. Or NULL.
+	bool (*is_cancelled)(void *cancel_context);
+	void *cancel_context;
 	void *private;
 };
 

@@ -186,6 +186,37 @@ static int map_ids(struct host *host, struct rk_message *message, struct rk_erro
 	return rc;
 }
 
+// Asked by a driver that waits long. The signals are blocked and stay pending for the signalfd.
+static bool start_is_cancelled(void *context)
+{
+	const struct host *host = context;
+	struct pollfd engine = {host->options->engine, POLLIN, 0};
+	sigset_t pending;
+
+	if (sigpending(&pending) == 0 &&
+		(sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT) ||
+			sigismember(&pending, SIGHUP) || sigismember(&pending, SIGQUIT)))
+		return true;
+	return poll(&engine, 1, 0) > 0;
+}
+
+// When the driver gave up, the error is what made it.
+static int start_driver(struct host *host, struct rk_network_info *info, struct rk_error *e)
+{
+	struct rk_net *net = &host->net;
+	int rc;
+
+	net->is_cancelled = start_is_cancelled;
+	net->cancel_context = host;
+	rc = net->driver->start(net, info, e);
+	if (rc != -ECANCELED)
+		return rc;
+	rc = take_setup_signal(host, e);
+	if (rc == 0)
+		rc = check_engine(host, POLLIN, e);
+	return rc < 0 ? rc : -e->code;
+}
+
 static int start_network(struct host *host, struct rk_network_info *info, struct rk_error *e)
 {
 	struct rk_net *net = &host->net;
@@ -194,7 +225,7 @@ static int start_network(struct host *host, struct rk_network_info *info, struct
 	net->config = host->config;
 	net->state_dir = host->state_dir.path;
 	net->child_pid = host->child.pid;
-	rc = net->driver->start(net, info, e);
+	rc = start_driver(host, info, e);
 	if (rc < 0)
 		return rc;
 	host->net_started = true;

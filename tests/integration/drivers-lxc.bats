@@ -292,6 +292,23 @@ ends_with() { # SECONDS REGEX
 	other_bridge_remove
 }
 
+@test "lxc: the wait for a DHCP server can be broken off" {
+	local started
+	other_bridge 0 none
+	ENGINE_LOG=$DIR/test.log
+	"${AS_USER[@]}" "$RK_BIN/rk-engine" -c "$DIR/test.ini" -- sleep infinity \
+		</dev/null >"$ENGINE_LOG" 2>&1 3>&- &
+	ENGINE_PID=$!
+	wait_until 10 ports_are "$OTHER_BRIDGE" 1
+	started=$SECONDS
+	engine_stop
+	[ $((SECONDS - started)) -le 4 ]
+	assert_equal "$ENGINE_STATUS" 143
+	assert_none_left "$MARK"
+	[ ! -e "$DIR/test.state" ]
+	other_bridge_remove
+}
+
 @test "lxc: the lease is renewed with its server as long as that answers" {
 	other_bridge 3 keep
 	engine_start "$DIR/test.ini"

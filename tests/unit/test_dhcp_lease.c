@@ -125,7 +125,7 @@ Test(dhcp_lease, a_refusal_starts_it_all_over)
 	memcpy(lease.mac, mac, sizeof(mac));
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
 	pthread_create(&server, NULL, serve, &ends[1]);
-	cr_assert_eq(dhcp_lease_obtain(&lease, ends[0], 10000, &e), 0);
+	cr_assert_eq(dhcp_lease_obtain(&lease, ends[0], 10000, NULL, NULL, &e), 0);
 	pthread_join(server, NULL);
 	cr_assert_eq(lease.terms.address, 0x0a090015u);
 	cr_assert_eq(lease.terms.server, 0x0a090001u);
@@ -145,8 +145,30 @@ Test(dhcp_lease, silence_ends_in_time)
 
 	memcpy(lease.mac, mac, sizeof(mac));
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
-	cr_assert_eq(dhcp_lease_obtain(&lease, ends[0], 1000, &e), -ETIMEDOUT);
+	cr_assert_eq(dhcp_lease_obtain(&lease, ends[0], 1000, NULL, NULL, &e), -ETIMEDOUT);
 	cr_assert(strstr(e.text, "within 1 s"), "%s", e.text);
+	close(ends[1]);
+	close(ends[0]);
+}
+
+static bool second_time(void *context)
+{
+	return ++*(int *)context == 2;
+}
+
+Test(dhcp_lease, is_cancelled_within_a_second)
+{
+	struct rk_dhcp_lease lease;
+	struct rk_error e;
+	int64_t started_ms = frame_clock_ms();
+	int asked = 0;
+	int ends[2];
+
+	memcpy(lease.mac, mac, sizeof(mac));
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	cr_assert_eq(
+		dhcp_lease_obtain(&lease, ends[0], 30000, second_time, &asked, &e), -ECANCELED);
+	cr_assert_lt(frame_clock_ms() - started_ms, 5000);
 	close(ends[1]);
 	close(ends[0]);
 }

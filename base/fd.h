@@ -29,7 +29,7 @@ static inline void fd_cleanup_free(void *pointer)
 void fd_close_from(int first);
 
 int fd_set_nonblocking(int fd, bool on); // 0 or -errno
-int fd_set_cloexec(int fd, bool on);	 // 0 or -errno
+int fd_set_cloexec(int fd, bool on);     // 0 or -errno
 
 // Whole-buffer write to a blocking descriptor; 0 or -errno.
 int fd_write_all(int fd, const void *data, size_t length);

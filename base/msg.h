@@ -17,7 +17,7 @@
 #define RK_MSG_MAGIC   0x524b4e45u // "RKNE"
 #define RK_MSG_VERSION 1
 // The kernel takes 253 descriptors a message (SCM_MAX_FD); 32-64 are as fast as more (measured).
-#define RK_MSG_FDS_MAX	   64
+#define RK_MSG_FDS_MAX     64
 #define RK_MSG_PAYLOAD_MAX 4096
 
 enum rk_msg_type {
@@ -38,19 +38,19 @@ enum rk_msg_type {
 
 enum rk_msg_phase {
 	PHASE_CHILD_SETUP, // nsctl <-> child, until the network is configured
-	PHASE_SETUP,	   // engine <-> nsctl, until MSG_NETWORK
-	PHASE_READY,	   // all channels: network up, command not started
-	PHASE_RUNNING,	   // all channels: command running
-	PHASE_POOL,	   // worker <-> helper, always
+	PHASE_SETUP,       // engine <-> nsctl, until MSG_NETWORK
+	PHASE_READY,       // all channels: network up, command not started
+	PHASE_RUNNING,     // all channels: command running
+	PHASE_POOL,        // worker <-> helper, always
 	PHASE_COUNT
 };
 
 struct rk_msg_header {
 	uint32_t magic;
 	uint16_t version;
-	uint16_t type;	 // enum rk_msg_type
+	uint16_t type;   // enum rk_msg_type
 	uint32_t length; // of the payload
-	uint32_t id;	 // counts up per sender; a reply repeats the request's
+	uint32_t id;     // counts up per sender; a reply repeats the request's
 };
 
 struct rk_msg_number {
@@ -61,9 +61,9 @@ struct rk_msg_number {
 enum rk_socket_kind { SOCKET_TCP4, SOCKET_TCP6, SOCKET_UDP4, SOCKET_UDP6, SOCKET_KIND_COUNT };
 
 struct rk_msg_pool {
-	uint32_t kind;	// enum rk_socket_kind
+	uint32_t kind;  // enum rk_socket_kind
 	uint32_t count; // wanted, or sent in this message
-	int32_t error;	// errno of the socket() that failed, with count 0; else 0
+	int32_t error;  // errno of the socket() that failed, with count 0; else 0
 };
 
 // How far a server in the namespace can be shown the client's own address, as the child's test
@@ -71,8 +71,8 @@ struct rk_msg_pool {
 enum rk_source_level {
 	SOURCE_NONE,
 	SOURCE_LOOPBACK, // when it is reached at a loopback address
-	SOURCE_DIRECT,	 // when it is reached at any address of the namespace
-	SOURCE_FULL,	 // behind NAT inside the namespace, too
+	SOURCE_DIRECT,   // when it is reached at any address of the namespace
+	SOURCE_FULL,     // behind NAT inside the namespace, too
 	SOURCE_LEVEL_COUNT
 };
 

@@ -22,7 +22,7 @@
 
 // More than any request here or its acknowledgement needs (the kernel echoes no payload back).
 #define NETLINK_BUFFER_BYTES 1024
-#define KERNEL_TEXT_MAX	     160
+#define KERNEL_TEXT_MAX      160
 
 static void socket_cleanup(struct mnl_socket **socket)
 {

@@ -22,9 +22,9 @@ int route_add_local(int family, uint32_t table, struct rk_error *e);
 struct rk_route_rule {
 	uint32_t priority;
 	uint32_t table;
-	uint32_t mark_bit;	      // those whose mark has this bit; 0 = whatever the mark
+	uint32_t mark_bit;            // those whose mark has this bit; 0 = whatever the mark
 	const struct rk_addr *source; // those from this network; its family is the rule's
-	uint8_t source_prefix;	      // 0 = from anywhere
+	uint8_t source_prefix;        // 0 = from anywhere
 };
 int rule_add(const struct rk_route_rule *rule, struct rk_error *e);
 

@@ -44,8 +44,8 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <stdlib.h>
 
-#define BATCH_BYTES	4096
-#define PRIORITY_RAW	(-300) // NF_IP_PRI_RAW, the same for IPv6
+#define BATCH_BYTES     4096
+#define PRIORITY_RAW    (-300) // NF_IP_PRI_RAW, the same for IPv6
 #define PRIORITY_MANGLE (-150) // NF_IP_PRI_MANGLE
 
 // A batch being built. `failed`: some object could not be allocated.

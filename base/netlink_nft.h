@@ -8,7 +8,7 @@
 
 // Both are single bits of the packet mark; the other bits stay other people's.
 struct rk_nft_marks {
-	uint32_t sent;	   // on every packet of our sockets (SO_MARK)
+	uint32_t sent;     // on every packet of our sockets (SO_MARK)
 	uint32_t returned; // put on the connection, and on every packet that answers it
 };
 

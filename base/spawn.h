@@ -19,7 +19,7 @@ struct rk_spawn {
 	} fds[RK_SPAWN_FDS_MAX];
 	unsigned fd_count;
 	int death_signal; // PR_SET_PDEATHSIG in the child; 0 = none
-	bool own_group;	  // a process group of its own: a terminal's signals pass it by
+	bool own_group;   // a process group of its own: a terminal's signals pass it by
 };
 
 // A started program. `pidfd` becomes readable when it ends.

@@ -22,8 +22,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LOCK_NAME	 "lock"
-#define LOCK_TRIES	 8
+#define LOCK_NAME        "lock"
+#define LOCK_TRIES       8
 #define REMOVE_DEPTH_MAX 64
 // The longest name that is a socket in the directory must still fit a socket address.
 #define STATE_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - sizeof("/api.sock"))

@@ -32,7 +32,7 @@ struct source {
 	const char *name;
 	const char *at;
 	const char *end;
-	unsigned line;			  // number of the line that inih works on, from 1
+	unsigned line;                    // number of the line that inih works on, from 1
 	unsigned first_line[RK_KEYS_MAX]; // where a key of the table was set, 0 = not yet
 	struct rk_config *config;
 	struct rk_error *e;

@@ -24,9 +24,9 @@
 // An enum without negative members is an unsigned int to gcc and clang.
 #define CHOICE(member, names)                                                                      \
 	.type = KEY_CHOICE, .offset = PLACE(unsigned, member), .choices = (names)
-#define STRING(member)	.type = KEY_STRING, .offset = PLACE(char *, member)
+#define STRING(member)  .type = KEY_STRING, .offset = PLACE(char *, member)
 #define STRINGS(member) .type = KEY_STRINGS, .offset = PLACE(struct rk_string_list, member)
-#define PORTS(member)	.type = KEY_PORTS, .offset = PLACE(struct rk_port_list, member)
+#define PORTS(member)   .type = KEY_PORTS, .offset = PLACE(struct rk_port_list, member)
 
 static const char *const io_names[] = {"auto", "io_uring", "epoll", NULL};
 static const char *const log_level_names[] = {"error", "warning", "info", "debug", NULL};

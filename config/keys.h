@@ -21,8 +21,8 @@ struct rk_key {
 	const char *section;
 	const char *name;
 	enum rk_key_type type;
-	size_t offset;		    // in struct rk_config
-	const char *initial;	    // default, as text; NULL: an empty list
+	size_t offset;              // in struct rk_config
+	const char *initial;        // default, as text; NULL: an empty list
 	const char *const *choices; // KEY_CHOICE: names, NULL-terminated
 	uint32_t minimum;
 	uint32_t maximum;
@@ -42,7 +42,7 @@ struct rk_section {
 extern const struct rk_section rk_sections[];
 extern const struct rk_key rk_keys[];
 
-#define RK_KEYS_MAX	   64 // rows, at most (checked when the table is compiled)
+#define RK_KEYS_MAX        64 // rows, at most (checked when the table is compiled)
 #define RK_KEY_ALLOWED_MAX 128
 
 // 0, or -EINVAL with *e listing the names there are.

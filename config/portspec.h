@@ -24,7 +24,7 @@ enum rk_proxy_protocol { PROXY_PROTOCOL_OFF, PROXY_PROTOCOL_V1, PROXY_PROTOCOL_V
 struct rk_port_spec {
 	enum rk_proto proto;
 	char parent_ip[RK_IP_TEXT_MAX]; // as given, "" = all addresses
-	char child_ip[RK_IP_TEXT_MAX];	// as given, "" = the rule of port_spec_child_ip()
+	char child_ip[RK_IP_TEXT_MAX];  // as given, "" = the rule of port_spec_child_ip()
 	uint16_t parent_port;
 	uint16_t child_port;
 	enum rk_source_ip source_ip;

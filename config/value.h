@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 // A value is one line of an INI file at most; the file's own limit leaves room for "key = ".
-#define RK_VALUE_MAX	     4000
+#define RK_VALUE_MAX         4000
 #define RK_DURATION_TEXT_MAX 16
 
 // Sets one value of *config from text; a list grows by one. 0, or -code with *e saying what is

@@ -12,17 +12,17 @@
 #define SERVER_PORT 67
 
 // Places in the frame and in the BOOTP message, in bytes.
-#define IP_AT		 14
-#define IP_BYTES	 20
-#define UDP_AT		 (IP_AT + IP_BYTES)
-#define UDP_BYTES	 8
-#define BOOTP_AT	 (UDP_AT + UDP_BYTES)
-#define BOOTP_BYTES	 (RK_DHCP_FRAME_BYTES - BOOTP_AT)
-#define BOOTP_ID_AT	 4
-#define BOOTP_CLIENT_AT	 12
+#define IP_AT            14
+#define IP_BYTES         20
+#define UDP_AT           (IP_AT + IP_BYTES)
+#define UDP_BYTES        8
+#define BOOTP_AT         (UDP_AT + UDP_BYTES)
+#define BOOTP_BYTES      (RK_DHCP_FRAME_BYTES - BOOTP_AT)
+#define BOOTP_ID_AT      4
+#define BOOTP_CLIENT_AT  12
 #define BOOTP_ADDRESS_AT 16
-#define BOOTP_MAC_AT	 28
-#define BOOTP_COOKIE_AT	 236
+#define BOOTP_MAC_AT     28
+#define BOOTP_COOKIE_AT  236
 #define BOOTP_OPTIONS_AT 240
 
 #define BOOTP_REPLY 2

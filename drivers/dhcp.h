@@ -42,7 +42,7 @@ struct rk_dhcp_question {
 	uint32_t address; // that we have and speak from
 	uint32_t wanted;  // that was offered
 	uint32_t server;  // whom we have chosen
-	uint32_t to;	  // 0 = everybody, else to_mac is where that is
+	uint32_t to;      // 0 = everybody, else to_mac is where that is
 	const uint8_t *to_mac;
 };
 

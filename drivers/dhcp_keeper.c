@@ -41,8 +41,8 @@ struct keeper {
 	struct rk_dhcp_lease lease;
 	int timer;
 	int signals;
-	bool asking;	  // a REQUEST is out
-	uint32_t id;	  // of that
+	bool asking;      // a REQUEST is out
+	uint32_t id;      // of that
 	int64_t asked_ms; // first time, on the clock of the lease
 };
 

@@ -39,8 +39,8 @@ struct rk_net {
 	const struct rk_net_driver *driver;
 	const struct rk_config *config;
 	const char *state_dir;
-	pid_t child_pid;	   // holds the user and network namespaces
-	const char *netns_path;	   // the network namespace when the child is not in it, or NULL
+	pid_t child_pid;           // holds the user and network namespaces
+	const char *netns_path;    // the network namespace when the child is not in it, or NULL
 	struct rk_process daemon;  // RK_PROCESS_NONE when the driver has none
 	struct rk_process relay;   // between tap and daemon (relayed.h); pid <= 0: there is none
 	struct rk_daemon_log *log; // what the daemon printed (drivers/daemon.c); NULL = nothing
@@ -57,10 +57,10 @@ enum rk_net_flags {
 struct rk_net_driver {
 	const char *name;
 	unsigned flags;
-	uint32_t default_mtu;	    // 0 = that of what it is connected to
+	uint32_t default_mtu;       // 0 = that of what it is connected to
 	const char *default_cidr;   // "" = none
 	const char *default_ifname; // "" = none
-	const char *log_noise;	    // lines of the daemon that start so say nothing; NULL = none
+	const char *log_noise;      // lines of the daemon that start so say nothing; NULL = none
 	int (*check)(const struct rk_config *config, struct rk_error *e);
 	int (*start)(struct rk_net *net, struct rk_network_info *info, struct rk_error *e);
 	int (*configure)(const struct rk_network_info *info, struct rk_error *e);
@@ -69,9 +69,9 @@ struct rk_net_driver {
 };
 
 enum rk_port_flags {
-	PORT_DATA_PLANE = 1 << 0,	 // the engine's own listeners and flows (builtin)
+	PORT_DATA_PLANE = 1 << 0,        // the engine's own listeners and flows (builtin)
 	PORT_NO_CHILD_LOOPBACK = 1 << 1, // info: disallowLoopbackChildIP
-	PORT_HIDDEN = 1 << 2,		 // info carries no portDriver (none, implicit)
+	PORT_HIDDEN = 1 << 2,            // info carries no portDriver (none, implicit)
 };
 
 // A port driver at work. The driver owns `private` and frees it in stop().
@@ -80,7 +80,7 @@ struct rk_port_backend {
 	const struct rk_config *config;
 	const char *state_dir;
 	const struct rk_network_info *network; // child_pid holds the namespaces
-	int watch_fd;			       // set by start(); -1 = nothing to watch
+	int watch_fd;                          // set by start(); -1 = nothing to watch
 	void *private;
 };
 

@@ -6,9 +6,9 @@
 #include <netinet/in.h>
 
 #define IP_HEADER_BYTES 20
-#define PROTOCOL_AT	9
-#define FRAGMENT_AT	6
-#define DESTINATION_AT	16
+#define PROTOCOL_AT     9
+#define FRAGMENT_AT     6
+#define DESTINATION_AT  16
 // More fragments, or not the first of them.
 #define FRAGMENT_MASK 0x3fff
 

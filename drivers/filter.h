@@ -11,7 +11,7 @@
 
 // Addresses in host byte order.
 struct rk_frame_filter {
-	bool ipv4_only;	     // ARP and IPv4, nothing else; must be set for the other rules to hold
+	bool ipv4_only;      // ARP and IPv4, nothing else; must be set for the other rules to hold
 	uint32_t service_ip; // no TCP to service_port here (nor fragments of it); 0 = no rule
 	uint16_t service_port;
 	uint32_t loopback_ip; // nothing to here, and nothing to 127/8 and 0/8; 0 = no rule

@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 #define RK_FORWARD_LISTENERS_MAX 2
-#define RK_FORWARD_TARGETS_MAX	 2
-#define RK_TARGET_LIST_MAX	 4
+#define RK_FORWARD_TARGETS_MAX   2
+#define RK_TARGET_LIST_MAX       4
 
 struct rk_target_list {
 	struct rk_addr addrs[RK_TARGET_LIST_MAX];

@@ -14,7 +14,7 @@ enum rk_framing {
 	FRAMING_COUNT
 };
 
-#define RK_FRAME_MAX	    65535 // the largest a 16 bit length can say; MTU 65521 and a header
+#define RK_FRAME_MAX        65535 // the largest a 16 bit length can say; MTU 65521 and a header
 #define RK_FRAME_PREFIX_MAX 4
 
 // Bytes before a frame: 0, 2 or 4.

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define REQUEST_TIMEOUT_MS 5000L
-#define ANSWER_MAX	   256 // of its words; the rest is dropped
+#define ANSWER_MAX         256 // of its words; the rest is dropped
 
 struct gvproxy_api {
 	CURL *curl;

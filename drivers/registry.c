@@ -23,9 +23,9 @@
 	DRIVER(socat)                                                                              \
 	DRIVER(gvisor_tap_vsock)
 
-#define DECLARE_NET(id)	 extern const struct rk_net_driver net_##id;
+#define DECLARE_NET(id)  extern const struct rk_net_driver net_##id;
 #define DECLARE_PORT(id) extern const struct rk_port_driver port_##id;
-#define NET_ADDRESS(id)	 &net_##id,
+#define NET_ADDRESS(id)  &net_##id,
 #define PORT_ADDRESS(id) &port_##id,
 
 NET_DRIVERS(DECLARE_NET)
@@ -35,7 +35,7 @@ static const struct rk_net_driver *const net_drivers[] = {NET_DRIVERS(NET_ADDRES
 static const struct rk_port_driver *const port_drivers[] = {PORT_DRIVERS(PORT_ADDRESS)};
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-#define NAMES_MAX	256
+#define NAMES_MAX       256
 
 const struct rk_net_driver *net_driver_find(const char *name)
 {

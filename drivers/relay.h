@@ -19,8 +19,8 @@ struct rk_relay_options {
 // How a relay ends: its exit status.
 enum rk_relay_end {
 	RELAY_FAILED = 1,
-	RELAY_BACKEND_GONE = 3,	 // the socket was closed
-	RELAY_TAP_GONE = 4,	 // the device is not there any more
+	RELAY_BACKEND_GONE = 3,  // the socket was closed
+	RELAY_TAP_GONE = 4,      // the device is not there any more
 	RELAY_BACKEND_BROKEN = 5 // the backend sent what is no frame
 };
 

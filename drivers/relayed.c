@@ -17,9 +17,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define RETRY_MS	    5
-#define SOCKET_PATH_MAX	    (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
-#define SOCKET_NAME_MAX	    16 // of a socket in the directory, with its slash
+#define RETRY_MS            5
+#define SOCKET_PATH_MAX     (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+#define SOCKET_NAME_MAX     16 // of a socket in the directory, with its slash
 #define SOCKET_BUFFER_BYTES (4 * 1024 * 1024)
 
 // As the shell would find it, without running it.

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #define MAGIC_BYTES  5
-#define VERSION	     22
+#define VERSION      22
 #define VERSION_AT   MAGIC_BYTES
-#define HASH_AT	     (VERSION_AT + 4)
+#define HASH_AT      (VERSION_AT + 4)
 #define COMMAND_LINK 1
 
 enum { ANSWER_LINK = 1, ANSWER_REFUSED = 2 };

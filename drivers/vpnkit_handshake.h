@@ -14,9 +14,9 @@
 #include <net/ethernet.h>
 #include <stdint.h>
 
-#define RK_VPNKIT_INIT_BYTES	49
+#define RK_VPNKIT_INIT_BYTES    49
 #define RK_VPNKIT_COMMAND_BYTES 41
-#define RK_VPNKIT_ANSWER_BYTES	258
+#define RK_VPNKIT_ANSWER_BYTES  258
 
 struct rk_vpnkit_link {
 	uint8_t mac[ETHER_ADDR_LEN]; // that the client must use

@@ -23,7 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX	     64
+#define CONNECTIONS_MAX      64
 #define CONNECTION_TIMEOUT_S 30
 #define CONNECTION_MEMORY    (32 * 1024)
 // A client that goes on sending after this much of a refused body is cut off.

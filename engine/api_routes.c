@@ -26,7 +26,7 @@ struct call {
 	const struct rk_api_info *info;
 	struct rk_ports *ports;
 	const char *argument; // what stands for {id} in the path
-	char *body;	      // the answer
+	char *body;           // the answer
 };
 
 static int get_info(struct call *call, struct rk_error *e)

@@ -17,8 +17,8 @@
 
 #define START_TIMEOUT_MS   10000
 #define HELPER_INTERVAL_MS 1000
-#define HELPER_GRACE_MS	   2000
-#define CHANNEL_FD	   3 // the helper's number of our channel
+#define HELPER_GRACE_MS    2000
+#define CHANNEL_FD         3 // the helper's number of our channel
 
 static int64_t clock_ms(void)
 {

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 struct rk_attachment {
-	char target[PATH_MAX];	// PID or NETNS-FILE, as given
+	char target[PATH_MAX];  // PID or NETNS-FILE, as given
 	char program[PATH_MAX]; // nsctl
 	unsigned workers;
 	int pid;   // of the target, 0 = a file

@@ -22,17 +22,17 @@ _Static_assert(LANE_SEGMENTS *(STREAM_BUFFER_SIZE / 2) >= LANE_LIMIT, "segments 
 
 enum rk_lane_flags {
 	LANE_RECEIVING = 1 << 0, // a receive is in flight
-	LANE_SENDING = 1 << 1,	 // a send is in flight
-	LANE_STARVED = 1 << 2,	 // the pool was empty: receive again when a buffer is free
-	LANE_EOF = 1 << 3,	 // the source ended: nothing more will come
-	LANE_BROKEN = 1 << 4,	 // ... by a reset, which is passed on behind the queued bytes
-	LANE_DONE = 1 << 5,	 // FIN passed on: nothing more will happen
-	LANE_BLOCKED = 1 << 6,	 // the half-closed destination is full: send when it is writable
+	LANE_SENDING = 1 << 1,   // a send is in flight
+	LANE_STARVED = 1 << 2,   // the pool was empty: receive again when a buffer is free
+	LANE_EOF = 1 << 3,       // the source ended: nothing more will come
+	LANE_BROKEN = 1 << 4,    // ... by a reset, which is passed on behind the queued bytes
+	LANE_DONE = 1 << 5,      // FIN passed on: nothing more will happen
+	LANE_BLOCKED = 1 << 6,   // the half-closed destination is full: send when it is writable
 };
 
 struct rk_lane {
-	uint8_t flags;	// enum rk_lane_flags
-	uint16_t head;	// index of the first segment
+	uint8_t flags;  // enum rk_lane_flags
+	uint16_t head;  // index of the first segment
 	uint16_t count; // segments queued
 	uint16_t start; // bytes of the first segment that are gone
 	uint32_t bytes; // queued, until the kernel took them

@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 #define LISTEN_FDS_START 3
-#define LISTEN_FDS_MAX	 (RK_SPAWN_FDS_MAX - 2)
-#define OWN_WORDS	 6 // before the command's: nsctl run --channel=N -c FILE --
+#define LISTEN_FDS_MAX   (RK_SPAWN_FDS_MAX - 2)
+#define OWN_WORDS        6 // before the command's: nsctl run --channel=N -c FILE --
 
 static int print_config(const struct rk_config *config, int *fd, struct rk_error *e)
 {

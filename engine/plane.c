@@ -34,8 +34,8 @@ struct rk_plane {
 
 // Descriptors that are nobody's flow: listeners of a few ports, the rings, the control thread's.
 #define DESCRIPTORS_RESERVED 96
-#define POOL_SIZE_MIN	     4
-#define FLOW_LIMIT_MIN	     4
+#define POOL_SIZE_MIN        4
+#define FLOW_LIMIT_MIN       4
 
 uint32_t plane_choose_workers(uint32_t configured)
 {

@@ -24,13 +24,13 @@ struct rk_pool {
 		int fds[POOL_SIZE_MAX];
 		uint32_t count;
 		uint32_t requested; // asked for, not yet here
-		bool wanted;	    // some port leads to this kind
-		int error;	    // errno with which the helper failed to make them, 0 = none
+		bool wanted;        // some port leads to this kind
+		int error;          // errno with which the helper failed to make them, 0 = none
 		struct rk_list waiting;
 	} kinds[SOCKET_KIND_COUNT];
 	struct rk_timer retry;
 	uint64_t batches; // messages received
-	uint64_t lost;	  // batches that were cut for want of descriptors
+	uint64_t lost;    // batches that were cut for want of descriptors
 };
 
 enum rk_pool_event { POOL_IDLE, POOL_FILLED, POOL_LOST_SOCKETS, POOL_HELPER_GONE };

@@ -18,7 +18,7 @@
 
 struct rk_ports {
 	pthread_mutex_t lock;
-	struct rk_plane *plane;		 // borrowed, NULL = none
+	struct rk_plane *plane;          // borrowed, NULL = none
 	struct rk_port_backend *backend; // borrowed, instead of the plane; neither = no port driver
 	struct rk_port *items;
 	size_t count;

@@ -202,7 +202,7 @@ static int resolve_proxy_protocol(struct rk_forward *forward, const struct rk_po
 	if (spec->proxy_protocol_set && spec->proxy_protocol != PROXY_PROTOCOL_OFF && !stream)
 		return error_set(e, EINVAL, "the PROXY protocol is for TCP ports only");
 	forward->proxy_protocol = spec->proxy_protocol_set ? spec->proxy_protocol
-				  : stream		   ? policy->proxy_protocol
+				  : stream                 ? policy->proxy_protocol
 							   : PROXY_PROTOCOL_OFF;
 	return 0;
 }

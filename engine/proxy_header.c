@@ -7,8 +7,8 @@
 #include <string.h>
 
 #define V2_COMMAND_PROXY 0x21 // version 2, command PROXY
-#define V2_TCP_IPV4	 0x11
-#define V2_TCP_IPV6	 0x21
+#define V2_TCP_IPV4      0x11
+#define V2_TCP_IPV6      0x21
 
 // Addresses without a scope: the header has no place for one.
 static const char *format_ip(const struct rk_addr *addr, char text[INET6_ADDRSTRLEN])

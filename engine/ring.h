@@ -33,7 +33,7 @@ struct rk_ring;
 
 // Tag of an operation: what it is, whose it is, and which life of that owner. A completion whose
 // generation is not the slot's present one belongs to a dead owner and is dropped.
-#define TAG_OWNER_SHIFT	     56
+#define TAG_OWNER_SHIFT      56
 #define TAG_GENERATION_SHIFT 32
 #define TAG_GENERATION_MASK  0xffffffu
 
@@ -74,9 +74,9 @@ enum rk_ring_pool { RING_POOL_STREAM, RING_POOL_DATAGRAM, RING_POOL_COUNT };
 
 struct rk_ring_options {
 	enum rk_io_mode io;
-	uint32_t entries;			// submission queue; the completion queue is 4x
+	uint32_t entries;                       // submission queue; the completion queue is 4x
 	uint32_t buffer_count[RING_POOL_COUNT]; // powers of two, at most 32768
-	uint32_t buffer_size[RING_POOL_COUNT];	// bytes
+	uint32_t buffer_size[RING_POOL_COUNT];  // bytes
 	uint32_t buffer_ready[RING_POOL_COUNT]; // how many one turn may fill at most, 0 = all
 };
 
@@ -93,7 +93,7 @@ typedef void ring_handler(void *context, const struct rk_completion *completion)
 // Opens a ring for the calling thread, which is the only one that may use it. 0 or -errno (-EPERM,
 // -ENOSYS, -ENOMEM when io_uring is forbidden and options->io does not allow the fallback).
 int ring_open(struct rk_ring **ring, const struct rk_ring_options *options);
-void ring_close(struct rk_ring *ring);		   // every operation is cancelled
+void ring_close(struct rk_ring *ring);             // every operation is cancelled
 const char *ring_name(const struct rk_ring *ring); // "io_uring" or "epoll"
 const struct rk_ring_stats *ring_stats(const struct rk_ring *ring);
 

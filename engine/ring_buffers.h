@@ -17,12 +17,12 @@ struct rk_ring_buffers {
 	struct io_uring_buf_ring *entries; // shared with the kernel
 	unsigned char *memory;
 	uint64_t *free_map; // a bit per buffer
-	uint32_t count;	    // a power of two
-	uint32_t size;	    // of one buffer, bytes
-	uint32_t ready;	    // how many the kernel gets at most
+	uint32_t count;     // a power of two
+	uint32_t size;      // of one buffer, bytes
+	uint32_t ready;     // how many the kernel gets at most
 	uint32_t stocked;   // how many it has
-	uint32_t free;	    // in the bitmap
-	uint16_t tail;	    // position of the next one put in
+	uint32_t free;      // in the bitmap
+	uint16_t tail;      // position of the next one put in
 	uint16_t group;
 	uint16_t *order;    // [position] buffer
 	uint16_t *position; // [buffer] position where it was put in last

@@ -24,9 +24,9 @@
 #include <sys/epoll.h>
 
 #define RING_DESCRIPTORS_MAX (1u << 20)
-#define RING_READ_MAX	     (256u * 1024)
-#define RING_BATCH	     32u
-#define RING_EVENTS	     256
+#define RING_READ_MAX        (256u * 1024)
+#define RING_BATCH           32u
+#define RING_EVENTS          256
 
 // Completions that can be known and not yet handed over, per descriptor: those of its three
 // operations, of a cancel and of a close, rounded up. A step adds a bounded number to an empty
@@ -52,20 +52,20 @@ struct rk_descriptor {
 	uint64_t read_tag;
 	uint64_t write_tag;
 	uint64_t poll_tag;
-	size_t limit;		// READ_STREAM: bytes that may still come
-	uint32_t generation;	// of the registration, told by its events
-	uint32_t interest;	// epoll events registered for; 0 = not registered
-	uint32_t state;		// epoll events that still hold as far as is known
-	uint32_t poll_events;	// of the pending poll; 0 = none
-	uint32_t poll_seen;	// of these, still to be reported
-	uint32_t unsent;	// WRITE_SEND: index of its struct rk_unsent
-	uint32_t next_ready;	// descriptor behind this one in the queue
-	uint16_t name_space;	// READ_FROM: room for the address
+	size_t limit;           // READ_STREAM: bytes that may still come
+	uint32_t generation;    // of the registration, told by its events
+	uint32_t interest;      // epoll events registered for; 0 = not registered
+	uint32_t state;         // epoll events that still hold as far as is known
+	uint32_t poll_events;   // of the pending poll; 0 = none
+	uint32_t poll_seen;     // of these, still to be reported
+	uint32_t unsent;        // WRITE_SEND: index of its struct rk_unsent
+	uint32_t next_ready;    // descriptor behind this one in the queue
+	uint16_t name_space;    // READ_FROM: room for the address
 	uint16_t control_space; // READ_FROM: room for ancillary data
-	uint8_t reading;	// enum rk_epoll_read
-	uint8_t writing;	// enum rk_epoll_write
-	bool queued;		// in the queue of those that can do something
-	bool bulk;		// the last receive filled all that it was given
+	uint8_t reading;        // enum rk_epoll_read
+	uint8_t writing;        // enum rk_epoll_write
+	bool queued;            // in the queue of those that can do something
+	bool bulk;              // the last receive filled all that it was given
 };
 
 // A SEND_ALL that waits for room.
@@ -73,7 +73,7 @@ struct rk_unsent {
 	struct iovec iov[RING_SEND_SEGMENTS];
 	unsigned first; // segments before are out
 	unsigned count;
-	uint32_t sent;	    // bytes
+	uint32_t sent;      // bytes
 	uint32_t next_free; // 1 + index, 0 ends the chain
 };
 
@@ -89,7 +89,7 @@ struct rk_epoll {
 	struct rk_unsent *unsent;
 	uint32_t unsent_count;
 	uint32_t unsent_touched; // records below were in use at least once
-	uint32_t unsent_free;	 // 1 + index of the first free one below
+	uint32_t unsent_free;    // 1 + index of the first free one below
 	struct rk_epoll_buffers pools[RING_POOL_COUNT];
 	struct epoll_event events[RING_EVENTS];
 };

@@ -13,8 +13,8 @@
 
 struct rk_epoll_buffers {
 	unsigned char *memory; // one mapping, touched only as far as it is used
-	uint32_t *next;	       // [buffer] the one behind it
-	uint32_t head;	       // first free buffer
+	uint32_t *next;        // [buffer] the one behind it
+	uint32_t head;         // first free buffer
 	uint32_t count;
 	uint32_t free;
 	uint32_t size; // of one buffer, bytes

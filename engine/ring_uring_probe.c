@@ -24,7 +24,7 @@
 
 struct probe {
 	struct rk_uring *uring;
-	uint32_t sent;	   // bytes of the pattern that went in
+	uint32_t sent;     // bytes of the pattern that went in
 	uint32_t received; // bytes that came back as they were
 	uint32_t waits;
 	int error;

@@ -43,7 +43,7 @@ struct rk_engine_options {
 	size_t size;
 	const char *target; // a process id in decimal, or the file of a network namespace
 	const char *helper; // path of nsctl; default: beside the program, then on PATH
-	const char *io;	    // "auto", "io_uring" or "epoll"
+	const char *io;     // "auto", "io_uring" or "epoll"
 	uint32_t workers;   // threads; default: one per CPU
 	uint32_t max_flows; // per worker; fewer when RLIMIT_NOFILE is low, which stays yours to
 			    // raise
@@ -70,7 +70,7 @@ enum rk_engine_port_state {
 // in = from clients to the namespace, out = from the namespace to clients.
 struct rk_engine_stats {
 	size_t size;
-	int32_t state;	    // enum rk_engine_port_state
+	int32_t state;      // enum rk_engine_port_state
 	int32_t last_error; // errno of the last failure, 0 = none
 	uint64_t connections_open, connections_total;
 	uint64_t connections_refused, connections_failed;

@@ -18,11 +18,11 @@
 #define NAME_SIZE   32
 
 enum flag_kind {
-	FLAG_SETTING,	// of section and key
-	FLAG_DEBUG,	// the log level
-	FLAG_HELP,	// struct rootlesskit_flags
-	FLAG_VERSION,	// likewise
-	FLAG_SEMVER,	// likewise
+	FLAG_SETTING,   // of section and key
+	FLAG_DEBUG,     // the log level
+	FLAG_HELP,      // struct rootlesskit_flags
+	FLAG_VERSION,   // likewise
+	FLAG_SEMVER,    // likewise
 	FLAG_SOURCE_IP, // a bool for a setting that has more values
 };
 

@@ -10,7 +10,7 @@ struct rootlesskit_flags {
 	bool help;
 	bool version;
 	const char *print_semver; // NULL, or what it was given
-	int command;		  // index of the first word of the command; argc: there is none
+	int command;              // index of the first word of the command; argc: there is none
 };
 
 // Sets RootlessKit's defaults where they differ from ours.

@@ -12,11 +12,11 @@
 #include <stdbool.h>
 
 struct rk_route {
-	uint8_t list;	 // enum rk_route_list
-	uint8_t family;	 // of the client: 0 = IPv4, 1 = IPv6
-	uint8_t target;	 // index of the one being tried
-	uint8_t tried;	 // targets of the list that failed
-	bool any_port;	 // the client's address with a port of the kernel's choice
+	uint8_t list;    // enum rk_route_list
+	uint8_t family;  // of the client: 0 = IPv4, 1 = IPv6
+	uint8_t target;  // index of the one being tried
+	uint8_t tried;   // targets of the list that failed
+	bool any_port;   // the client's address with a port of the kernel's choice
 	bool downgraded; // counted
 };
 

@@ -8,7 +8,7 @@
 #include "drivers/driver.h"
 
 struct rk_service {
-	struct rk_plane *plane;		// NULL: this port driver has none
+	struct rk_plane *plane;         // NULL: this port driver has none
 	struct rk_port_backend backend; // driver NULL: none either
 	struct rk_ports *ports;
 	struct rk_api *api;

@@ -20,14 +20,14 @@ struct rk_listener {
 	struct rk_share *share;
 	struct rk_timer pause;
 	struct rk_node starved; // UDP: waits for a datagram buffer
-	struct rk_addr addr;	// as bound
-	uint32_t slot;		// index in the worker's table
-	int fd;			// -1 once closed
-	bool armed;		// accept or receive in flight
-	bool stopping;		// being closed
-	bool wildcard;		// bound to all addresses: replies need the address the client used
-	uint32_t sends;		// UDP: replies in flight
-	bool full;		// armed again when flows are free
+	struct rk_addr addr;    // as bound
+	uint32_t slot;          // index in the worker's table
+	int fd;                 // -1 once closed
+	bool armed;             // accept or receive in flight
+	bool stopping;          // being closed
+	bool wildcard;          // bound to all addresses: replies need the address the client used
+	uint32_t sends;         // UDP: replies in flight
+	bool full;              // armed again when flows are free
 };
 
 // Written by the worker only.
@@ -59,10 +59,10 @@ struct rk_share {
 	unsigned listener_count;
 	// The target that answered last, by list and family of the client.
 	uint8_t preferred_targets[ROUTE_LIST_COUNT][2];
-	uint32_t flows;		    // live flows that refer to it
+	uint32_t flows;             // live flows that refer to it
 	struct rk_command *removal; // the command to answer when the listeners are closed
-	bool closed;		    // the listeners are closed
-	struct rk_node node;	    // in the worker's list until closed
+	bool closed;                // the listeners are closed
+	struct rk_node node;        // in the worker's list until closed
 	struct rk_share *next_retired;
 	struct rk_counters counters;
 };

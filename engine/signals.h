@@ -5,7 +5,7 @@
 #include <sys/signalfd.h>
 
 enum rk_signal_action {
-	SIGNAL_NONE,	// the command got it from the terminal as well
+	SIGNAL_NONE,    // the command got it from the terminal as well
 	SIGNAL_FORWARD, // hand it to the command
 	SIGNAL_SUSPEND, // the terminal stopped the command (^Z); stop ourselves, too
 };

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 #define GENERATION_MASK 0xffffffu
-#define NO_SLOT		UINT32_MAX
+#define NO_SLOT         UINT32_MAX
 
 int slab_open(struct rk_slab *slab, size_t slot_size, uint32_t capacity)
 {

@@ -39,9 +39,9 @@
 #include <unistd.h>
 
 #define START_TIMEOUT_MS 60000 // the drivers' own limits are shorter
-#define KILL_TIMEOUT_MS	 5000  // from SIGKILL to MSG_EXITED
-#define NSCTL_EXIT_MS	 10000 // nsctl's own tear-down
-#define NSCTL_GRACE_MS	 2000  // after SIGTERM
+#define KILL_TIMEOUT_MS  5000  // from SIGKILL to MSG_EXITED
+#define NSCTL_EXIT_MS    10000 // nsctl's own tear-down
+#define NSCTL_GRACE_MS   2000  // after SIGTERM
 // Wait statuses (wait(2)): the number of a signal is that of a process it killed.
 #define STATUS_KILLED SIGKILL
 #define STATUS_FAILED W_EXITCODE(EXIT_FAILURE, 0)

@@ -8,7 +8,7 @@
 
 struct rk_outcome {
 	int wait_status;   // of the command (wait(2)), or what stands for it
-	bool stopped;	   // it ended after we had been asked to end it
+	bool stopped;      // it ended after we had been asked to end it
 	bool not_executed; // it could not be executed; the reason was logged
 };
 

@@ -25,8 +25,8 @@ enum rk_lane_index { LANE_IN, LANE_OUT, LANE_COUNT };
 
 struct rk_tcp_flow {
 	struct rk_slot slot;
-	uint8_t state;	     // enum rk_tcp_state
-	bool reset;	     // close with RST
+	uint8_t state;       // enum rk_tcp_state
+	bool reset;          // close with RST
 	uint16_t in_flight;  // operations
 	uint8_t watched;     // bit per lane: its source, half-closed, is polled
 	int fds[LANE_COUNT]; // [LANE_IN] client, [LANE_OUT] child: lane i reads fds[i], writes

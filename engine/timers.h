@@ -10,11 +10,11 @@
 #include <stdint.h>
 
 enum rk_timer_kind {
-	TIMER_CONNECT,	   // a TCP flow waits for its child socket or connection
+	TIMER_CONNECT,     // a TCP flow waits for its child socket or connection
 	TIMER_HALF_CLOSED, // a TCP flow has one direction closed: watch its silent side
-	TIMER_PAUSE,	   // a listener waits after EMFILE
-	TIMER_UDP_IDLE,	   // a UDP flow had no datagram
-	TIMER_POOL,	   // the helper could not deliver: ask again
+	TIMER_PAUSE,       // a listener waits after EMFILE
+	TIMER_UDP_IDLE,    // a UDP flow had no datagram
+	TIMER_POOL,        // the helper could not deliver: ask again
 	TIMER_KIND_COUNT
 };
 

@@ -25,11 +25,11 @@ enum rk_udp_state { UDP_WAITING, UDP_OPEN, UDP_CLOSING };
 
 struct rk_udp_flow {
 	struct rk_slot slot;
-	uint8_t state;	    // enum rk_udp_state
-	bool receiving;	    // a receive from the child is in flight
-	bool answered;	    // the child sent something
+	uint8_t state;      // enum rk_udp_state
+	bool receiving;     // a receive from the child is in flight
+	bool answered;      // the child sent something
 	uint16_t in_flight; // operations
-	int fd;		    // child's socket, connected; -1 in UDP_WAITING
+	int fd;             // child's socket, connected; -1 in UDP_WAITING
 	uint32_t hash;
 	uint32_t next; // 1 + index of the next flow in the bucket, 0 ends the chain
 	struct rk_listener *listener;
@@ -61,9 +61,9 @@ struct rk_udp_table {
 	uint32_t *buckets; // 1 + index of the first flow, 0 = none
 	uint32_t mask;
 	uint64_t seed;
-	struct rk_list starved;		  // flows that wait for a datagram buffer
+	struct rk_list starved;           // flows that wait for a datagram buffer
 	struct rk_list starved_listeners; // listeners that do
-	uint32_t firsts;		  // first datagrams kept
+	uint32_t firsts;                  // first datagrams kept
 	struct rk_udp_sending sending[DATAGRAM_BUFFER_COUNT];
 };
 

@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define RING_ENTRIES	     4096u
+#define RING_ENTRIES         4096u
 #define HALF_CLOSED_WATCH_MS 1000
 #define LISTENER_PAUSE_MS    50
-#define TRIM_AFTER_MS	     1000
-#define POOL_RETRY_MS	     100
+#define TRIM_AFTER_MS        1000
+#define POOL_RETRY_MS        100
 
 // --- shares
 

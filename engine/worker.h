@@ -17,20 +17,20 @@
 // What a completion is about; the first byte of its tag. The slot names a TCP flow, a UDP flow, a
 // listener or a datagram buffer, as noted.
 enum rk_operation {
-	OP_NONE,	    // nobody waits for it: cancel, close
-	OP_MAILBOX,	    // a command is there
-	OP_HELPER,	    // sockets are there
-	OP_ACCEPT,	    // listener
-	OP_TCP_CONNECT,	    // TCP flow, here and below
+	OP_NONE,            // nobody waits for it: cancel, close
+	OP_MAILBOX,         // a command is there
+	OP_HELPER,          // sockets are there
+	OP_ACCEPT,          // listener
+	OP_TCP_CONNECT,     // TCP flow, here and below
 	OP_TCP_RECEIVE_IN,  // from the client
 	OP_TCP_RECEIVE_OUT, // from the child
-	OP_TCP_SEND_IN,	    // to the child
+	OP_TCP_SEND_IN,     // to the child
 	OP_TCP_SEND_OUT,    // to the client
 	OP_TCP_WATCH_IN,    // the half-closed client: writable, or broken
 	OP_TCP_WATCH_OUT,   // the half-closed child
 	OP_UDP_LISTENER,    // listener: a client's datagram
-	OP_UDP_RECEIVE,	    // UDP flow: the child's datagram
-	OP_UDP_SEND,	    // datagram buffer
+	OP_UDP_RECEIVE,     // UDP flow: the child's datagram
+	OP_UDP_SEND,        // datagram buffer
 	OP_UDP_SEND_EMPTY,  // UDP flow: a reply without payload
 	OP_COUNT
 };
@@ -41,9 +41,9 @@ enum rk_command_type { COMMAND_ADD, COMMAND_REMOVE, COMMAND_HELPER, COMMAND_STOP
 struct rk_command {
 	enum rk_command_type type;
 	struct rk_share *share; // ADD: handed over; REMOVE: found by forward.id
-	uint32_t id;		// REMOVE
-	int channel;		// HELPER: handed over
-	int result;		// 0 or -errno
+	uint32_t id;            // REMOVE
+	int channel;            // HELPER: handed over
+	int result;             // 0 or -errno
 	sem_t done;
 };
 
@@ -57,23 +57,23 @@ struct rk_worker {
 	struct rk_slab udp_flows;
 	struct rk_udp_table *udp_table;
 	struct rk_listener **listeners; // by slot; NULL = free
-	uint32_t listener_slots;	// highest slot in use + 1
-	uint32_t flow_limit;		// TCP and UDP flows together
-	uint32_t stream_buffers_held;	// by lanes
-	struct rk_list shares;		// with open listeners
-	struct rk_list starved;		// TCP flows that wait for a stream buffer
-	uint32_t full_listeners;	// that wait for a free flow
-	uint32_t helper_generation;	// which channel a completion of OP_HELPER is about
+	uint32_t listener_slots;        // highest slot in use + 1
+	uint32_t flow_limit;            // TCP and UDP flows together
+	uint32_t stream_buffers_held;   // by lanes
+	struct rk_list shares;          // with open listeners
+	struct rk_list starved;         // TCP flows that wait for a stream buffer
+	uint32_t full_listeners;        // that wait for a free flow
+	uint32_t helper_generation;     // which channel a completion of OP_HELPER is about
 	bool stopping;
-	bool clock_stale;		    // the thread slept since timers_update()
-	bool worked;			    // the last turn had completions
+	bool clock_stale;                   // the thread slept since timers_update()
+	bool worked;                        // the last turn had completions
 	_Atomic(struct rk_share *) retired; // for the control thread to free
 	uint64_t stale_completions;
 
 	// Set by the control thread before start, constant afterwards.
 	struct rk_plane_options options;
 	unsigned index;
-	int mailbox[2];	    // [0] the worker's end
+	int mailbox[2];     // [0] the worker's end
 	int helper_lost_fd; // eventfd, of the plane
 	pthread_t thread;
 	sem_t started;

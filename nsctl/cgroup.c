@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define MOVE_ROUNDS_MAX 100 // a process may fork while it is moved
-#define FILE_TEXT_MAX	(256u << 10)
+#define FILE_TEXT_MAX   (256u << 10)
 
 // The line "0::PATH" of /proc/self/cgroup.
 static int find_own_path(char *path, size_t size, struct rk_error *e)

@@ -12,10 +12,10 @@ struct child_options {
 	const struct rk_config *config;
 	const struct rk_net_driver *driver;
 	const char *state_dir;
-	char **command;	     // argv, chosen already
+	char **command;      // argv, chosen already
 	unsigned listen_fds; // activation descriptors 3.. that the command gets
 	unsigned workers;    // pool channels to serve; 0 = no helper
-	int channel;	     // to the host side
+	int channel;         // to the host side
 	uid_t parent_euid;   // of the host side, for the command's environment
 	gid_t parent_egid;
 };

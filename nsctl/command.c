@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define LISTEN_FDS_START 3
-#define LISTEN_FDS_MAX	 1024
+#define LISTEN_FDS_MAX   1024
 
 char **command_choose(
 	char **words, const struct rk_config *config, char *storage[COMMAND_WORDS_MAX])

@@ -33,11 +33,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH_MAX	 32
-#define OWED_MAX	 (1u << 20) // a worker that asks for more at once is told no lie: it is capped
-#define PAUSE_FIRST_MS	 2
+#define BATCH_MAX        32
+#define OWED_MAX         (1u << 20) // a worker that asks for more at once is told no lie: it is capped
+#define PAUSE_FIRST_MS   2
 #define PAUSE_LONGEST_MS 200
-#define WORKERS_MAX	 RK_MSG_FDS_MAX
+#define WORKERS_MAX      RK_MSG_FDS_MAX
 
 // One worker's side of the helper.
 struct customer {

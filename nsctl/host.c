@@ -29,10 +29,10 @@
 #include <unistd.h>
 
 // The same signal through the engine and directly (a whole group was signalled) is one signal.
-#define SIGNAL_ECHO_MS	 200
-#define CHILD_END_MS	 6000 // the child gives its descendants 5000 ms
+#define SIGNAL_ECHO_MS   200
+#define CHILD_END_MS     6000 // the child gives its descendants 5000 ms
 #define KILL_PATIENCE_MS 5000
-#define CHILD_STATUS_MS	 500 // between the end of its channel and its own
+#define CHILD_STATUS_MS  500 // between the end of its channel and its own
 
 static int64_t now_ms(void)
 {

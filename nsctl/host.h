@@ -6,7 +6,7 @@
 struct host_options {
 	const struct rk_config *config;
 	char **command; // argv, chosen already
-	int engine;	// channel to the engine, -1 = alone
+	int engine;     // channel to the engine, -1 = alone
 };
 
 // Runs to the end and returns the exit status: that of the command (128 + signal when one killed

@@ -14,7 +14,7 @@ struct host {
 	const struct host_options *options;
 	const struct rk_config *config;
 	struct rk_state_dir state_dir; // lock_fd -1: the engine's
-	struct rk_net net;	       // net.driver set; started: see net_started
+	struct rk_net net;             // net.driver set; started: see net_started
 	bool net_started;
 	struct rk_process child;
 	int child_channel;

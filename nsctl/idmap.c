@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define MAP_PROGRAM_TIMEOUT_MS 10000
-#define MAP_TEXT_MAX	       (IDMAP_EXTENTS_MAX * 36) // three numbers of 10 digits a line
+#define MAP_TEXT_MAX           (IDMAP_EXTENTS_MAX * 36) // three numbers of 10 digits a line
 #define MAP_ARGUMENTS_MAX      (2 + 3 * IDMAP_EXTENTS_MAX + 1)
 
 // One of the two maps.

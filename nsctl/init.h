@@ -12,13 +12,13 @@
 struct init {
 	const struct child_options *options;
 	int signal_fd;
-	bool running;		// the command was started
+	bool running;           // the command was started
 	struct command command; // forked early when its network is not ours
-	int command_status;	// wait status once it is gone
+	int command_status;     // wait status once it is gone
 	bool ended;
-	pid_t helper_pid;	   // -1 = none
+	pid_t helper_pid;          // -1 = none
 	int64_t helper_started_ms; // CLOCK_MONOTONIC
-	bool helper_missing;	   // died, not yet replaced
+	bool helper_missing;       // died, not yet replaced
 	struct srcip srcip;
 };
 

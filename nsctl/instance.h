@@ -9,7 +9,7 @@
 
 struct instance {
 	char path[PATH_MAX]; // absolute
-	bool running;	     // somebody holds the lock and the child is ready
+	bool running;        // somebody holds the lock and the child is ready
 	pid_t child_pid;     // 0 = not ready yet, or not running
 };
 

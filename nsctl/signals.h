@@ -6,9 +6,9 @@
 #include <sys/signalfd.h>
 
 enum signal_action {
-	SIGNAL_IGNORE,	  // noise, or the terminal gave it to the command as well
-	SIGNAL_REAP,	  // SIGCHLD
-	SIGNAL_FORWARD,	  // to the command
+	SIGNAL_IGNORE,    // noise, or the terminal gave it to the command as well
+	SIGNAL_REAP,      // SIGCHLD
+	SIGNAL_FORWARD,   // to the command
 	SIGNAL_STOP_SELF, // terminal stop (^Z): the command got it too, now we stop
 };
 

@@ -33,13 +33,13 @@
 
 // Single bits that none of the usual users of packet marks takes (kube-proxy 0xc000, CNI portmap
 // 0x2000, Cilium 0xf00, Tailscale 0xff0000, wg-quick a number below 65536).
-#define MARK_SENT	0x20000000u
-#define MARK_RETURNED	0x10000000u
-#define ROUTING_TABLE	21067u
-#define PRIORITY_MARK	110u
+#define MARK_SENT       0x20000000u
+#define MARK_RETURNED   0x10000000u
+#define ROUTING_TABLE   21067u
+#define PRIORITY_MARK   110u
 #define PRIORITY_SOURCE 111u
-#define UDP_MARGIN_S	60u
-#define NFT_TABLE	"rk-engine"
+#define UDP_MARGIN_S    60u
+#define NFT_TABLE       "rk-engine"
 
 static const struct {
 	enum rk_socket_kind kind;

@@ -8,8 +8,8 @@
 
 // How the helper's sockets must be prepared.
 struct srcip {
-	bool enabled;	  // transparent: they may have any address as their own
-	uint32_t mark;	  // SO_MARK; 0 = none
+	bool enabled;     // transparent: they may have any address as their own
+	uint32_t mark;    // SO_MARK; 0 = none
 	int netfilter_fd; // owns the packet filter rules: they live as long as it is open; -1
 };
 

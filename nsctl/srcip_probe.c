@@ -16,7 +16,7 @@
 // address in place some time after it has acknowledged it, and a busy host may be late with all:
 // an exchange without an answer is tried again, from the beginning.
 #define PATIENCE_MS 150
-#define TRIES	    10
+#define TRIES       10
 
 static int set_option(int fd, int level, int option, int value)
 {

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SUBID_FILE_MAX	   (4u << 20)
-#define PROGRAM		   "getsubids"
+#define SUBID_FILE_MAX     (4u << 20)
+#define PROGRAM            "getsubids"
 #define PROGRAM_OUTPUT_MAX (32u << 10)
 #define PROGRAM_TIMEOUT_MS 10000 // its source may be a directory server
 

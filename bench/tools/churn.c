@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <sys/epoll.h>
 
-#define SLOTS	32
-#define EDGE	10000 // connections at either end of the run whose latency is compared
+#define SLOTS   32
+#define EDGE    10000 // connections at either end of the run whose latency is compared
 #define WAIT_MS 5000
 
 struct slot {

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <sys/epoll.h>
 
-#define EVENTS	    128
+#define EVENTS      128
 #define SAMPLES_MAX 4000000u
 
 struct flow {

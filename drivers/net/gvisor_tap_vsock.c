@@ -24,12 +24,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define GVPROXY_PACKAGE		 "gvproxy"
+#define GVPROXY_PACKAGE          "gvproxy"
 #define GVPROXY_READY_TIMEOUT_MS 10000
-#define GVPROXY_OUTPUT_MAX	 8192
-#define GVPROXY_PREFIX_MAX	 29 // gateway, child, loopback alias
-#define GVPROXY_CIDR		 "192.168.127.0/24"
-#define GVPROXY_SERVICE_PORT	 80
+#define GVPROXY_OUTPUT_MAX       8192
+#define GVPROXY_PREFIX_MAX       29 // gateway, child, loopback alias
+#define GVPROXY_CIDR             "192.168.127.0/24"
+#define GVPROXY_SERVICE_PORT     80
 
 #define GVPROXY_HOST_GATEWAY 1
 #define GVPROXY_HOST_CHILD   2

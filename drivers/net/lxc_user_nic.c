@@ -28,13 +28,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LXC_REMEDY	    "apt install liblxc-common"
+#define LXC_REMEDY          "apt install liblxc-common"
 #define LXC_RUN_TIMEOUT_MS  10000
 #define LXC_DHCP_TIMEOUT_MS 30000
 #define LXC_STOP_GRACE_MS   1000
-#define LXC_OUTPUT_MAX	    4096
-#define LXC_USERNET_MAX	    65536
-#define LXC_USER_MAX	    64
+#define LXC_OUTPUT_MAX      4096
+#define LXC_USERNET_MAX     65536
+#define LXC_USER_MAX        64
 
 struct lxc {
 	int report; // of the keeper of the lease

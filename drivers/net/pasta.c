@@ -27,18 +27,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PASTA_PACKAGE	       "passt"
+#define PASTA_PACKAGE          "passt"
 #define PASTA_READY_TIMEOUT_MS 10000
 #define PASTA_STOP_GRACE_MS    1000
 #define PASTA_PROBE_TIMEOUT_MS 5000
-#define PASTA_MTU_MAX	       65520
+#define PASTA_MTU_MAX          65520
 #define PASTA_PREFIX_MAX       25 // room for our +100
 #define PASTA_OUTPUT_MAX       1024
-#define PASTA_PID_FILE	       "pasta.pid"
-#define PASTA_WORDS_MAX	       40
+#define PASTA_PID_FILE         "pasta.pid"
+#define PASTA_WORDS_MAX        40
 
 #define PASTA_HOST_GATEWAY 2
-#define PASTA_HOST_DNS	   3
+#define PASTA_HOST_DNS     3
 #define PASTA_HOST_CHILD   100
 
 // pasta takes any IPv6 address, always in a /64.

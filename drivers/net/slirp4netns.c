@@ -19,10 +19,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define SLIRP_PACKAGE	       "slirp4netns"
+#define SLIRP_PACKAGE          "slirp4netns"
 #define SLIRP_READY_TIMEOUT_MS 10000
 #define SLIRP_STOP_GRACE_MS    1000
-#define SLIRP_MTU_MAX	       65521
+#define SLIRP_MTU_MAX          65521
 #define SLIRP_PREFIX_MAX       25 // its DNS, gateway and our +100 must fit
 #define SLIRP_OUTPUT_MAX       8192
 #define SLIRP_API_PATH_MAX     sizeof(((struct sockaddr_un *)0)->sun_path)
@@ -37,11 +37,11 @@
 #define SLIRP_DNS6     "fd00::3"
 
 #define SLIRP_HOST_GATEWAY 2
-#define SLIRP_HOST_DNS	   3
+#define SLIRP_HOST_DNS     3
 #define SLIRP_HOST_CHILD   100
 
 struct slirp {
-	int exit_fd;			   // closing it ends the daemon
+	int exit_fd;                       // closing it ends the daemon
 	char api_path[SLIRP_API_PATH_MAX]; // "" = no API
 };
 

@@ -18,21 +18,21 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define VDE_PACKAGES	     "vdeplug libvdeplug-slirp"
+#define VDE_PACKAGES         "vdeplug libvdeplug-slirp"
 #define VDE_READY_TIMEOUT_MS 10000
 #define VDE_STOP_GRACE_MS    1000
-#define VDE_MTU_MAX	     9000 // libslirp takes frames of 9014 bytes from this side
-#define VDE_PREFIX_MAX	     25	  // DHCP, DNS, gateway and our +100 must fit
-#define VDE_URL_MAX	     256
-#define VDE_SOCKET_FD	     3 // the number in vde_plug
+#define VDE_MTU_MAX          9000 // libslirp takes frames of 9014 bytes from this side
+#define VDE_PREFIX_MAX       25   // DHCP, DNS, gateway and our +100 must fit
+#define VDE_URL_MAX          256
+#define VDE_SOCKET_FD        3 // the number in vde_plug
 
 #define VDE_HOST_GATEWAY 2
-#define VDE_HOST_DNS	 3
-#define VDE_HOST_DHCP	 15
-#define VDE_HOST_CHILD	 100
+#define VDE_HOST_DNS     3
+#define VDE_HOST_DHCP    15
+#define VDE_HOST_CHILD   100
 
 // libslirp 4.7: the block is fixed.
-#define VDE_IP6	     "fd00::100"
+#define VDE_IP6      "fd00::100"
 #define VDE_PREFIX6  64
 #define VDE_GATEWAY6 "fd00::2"
 #define VDE_DNS6     "fd00::3"

@@ -18,13 +18,13 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define VPNKIT_DIR		"vpnkit"
-#define VPNKIT_SOCKET		"net.sock"
-#define VPNKIT_PROGRAM		"vpnkit"
-#define VPNKIT_REMEDY		"Debian does not package VPNKit: build it from its source"
+#define VPNKIT_DIR              "vpnkit"
+#define VPNKIT_SOCKET           "net.sock"
+#define VPNKIT_PROGRAM          "vpnkit"
+#define VPNKIT_REMEDY           "Debian does not package VPNKit: build it from its source"
 #define VPNKIT_READY_TIMEOUT_MS 10000
-#define VPNKIT_DHCP_TIMEOUT_MS	10000
-#define VPNKIT_MTU_MAX		16424 // more stalls
+#define VPNKIT_DHCP_TIMEOUT_MS  10000
+#define VPNKIT_MTU_MAX          16424 // more stalls
 
 struct vpnkit {
 	char dir[PATH_MAX];

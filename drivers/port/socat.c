@@ -25,13 +25,13 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define SOCAT_PACKAGE	       "socat"
+#define SOCAT_PACKAGE          "socat"
 #define SOCAT_READY_TIMEOUT_MS 5000
 #define SOCAT_STOP_GRACE_MS    500
 #define SOCAT_FREE_TIMEOUT_MS  1000
 #define SOCAT_FREE_PAUSE_MS    10
 #define SOCAT_OUTPUT_MAX       8192
-#define SOCAT_WORD_MAX	       1024
+#define SOCAT_WORD_MAX         1024
 // How long a connection may stay half closed.
 #define SOCAT_HALF_CLOSE_S "60"
 // The largest UDP payload; TCP is read in blocks of this size, too.

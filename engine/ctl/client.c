@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define ANSWER_MAX	  (64 * 1024 * 1024) // 400 000 ports
+#define ANSWER_MAX        (64 * 1024 * 1024) // 400 000 ports
 #define REQUEST_TIMEOUT_S 60L
 
 struct ctl_client {

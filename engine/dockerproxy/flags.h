@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 struct proxy_flags {
-	const char *proto;	  // "tcp", "udp", "sctp"
-	const char *host_ip;	  // an address literal once checked
+	const char *proto;        // "tcp", "udp", "sctp"
+	const char *host_ip;      // an address literal once checked
 	const char *container_ip; // handed on as it is
 	const char *host_port_text;
 	const char *container_port_text;

@@ -27,7 +27,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define PROGRAM	      "rootlesskit-docker-proxy"
+#define PROGRAM       "rootlesskit-docker-proxy"
 #define STATUS_FD     3 // dockerd's end of the status pipe
 #define STOP_GRACE_MS 1000
 #define EXIT_USAGE    2 // a wrong flag, as docker-proxy exits

@@ -10,7 +10,7 @@
 enum publish_plan {
 	PUBLISH_NOTHING,     // the driver forwards nothing, or all by itself: docker-proxy alone
 	PUBLISH_UNSUPPORTED, // the driver cannot forward this protocol: nobody listens
-	PUBLISH_PORT,	     // *port is complete
+	PUBLISH_PORT,        // *port is complete
 };
 
 struct publish_port {

@@ -18,9 +18,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define LOAD(member)	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
+#define LOAD(member)        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
 #define UNLESS(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, (skip))
-#define RETURN(action)	    BPF_STMT(BPF_RET | BPF_K, (action))
+#define RETURN(action)      BPF_STMT(BPF_RET | BPF_K, (action))
 
 static struct sock_filter netfilter[] = {
 	LOAD(nr),

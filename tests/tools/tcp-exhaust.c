@@ -15,8 +15,8 @@
 
 struct clients {
 	long count;
-	int *fds;	      // -1 once closed
-	bool *answered;	      // the echo came
+	int *fds;             // -1 once closed
+	bool *answered;       // the echo came
 	struct pollfd *polls; // fd is -1 once something came
 };
 

@@ -18,7 +18,7 @@
 #define TIMEOUT_S    3
 #define DATAGRAM_MAX 65536
 #define MANY_SIZE    512
-#define WAVE	     64
+#define WAVE         64
 
 static int open_socket(const struct tool_address *to)
 {

@@ -7,10 +7,10 @@
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 
-#define STREAM_BUFFERS	 8
-#define STREAM_SIZE	 4096
+#define STREAM_BUFFERS   8
+#define STREAM_SIZE      4096
 #define DATAGRAM_BUFFERS 16
-#define LIMIT		 (1u << 20)
+#define LIMIT            (1u << 20)
 
 enum { TAG_READ = 1, TAG_WRITE, TAG_POLL, TAG_CANCEL, TAG_CLOSE };
 
@@ -30,7 +30,7 @@ struct rk_ring_options ring_test_options(enum rk_io_mode mode);
 // Opens test_ring; skips the test where this machine has no io_uring.
 void ring_test_open(const enum rk_io_mode *mode);
 void ring_test_wait(int64_t timeout_ms); // one turn
-unsigned ring_test_seen(void);		 // completions that came so far
+unsigned ring_test_seen(void);           // completions that came so far
 // The next completion of that operation, which must come; and that none comes.
 struct rk_completion ring_test_next(uint64_t tag);
 void ring_test_expect_none(uint64_t tag);

@@ -65,11 +65,11 @@ Test(config_file, errors_name_line_section_and_key)
 	expect_refused("# c\n\n[network]\n\nmut = 1\n",
 		"t.ini:5: [network] mut: unknown key, allowed: driver, mtu, cidr, ifname, "
 		"disable-host-loopback, ipv6, "
-	"detach-netns");
+		"detach-netns");
 	expect_refused("[network]\nMTU = 1\n",
 		"t.ini:2: [network] MTU: unknown key, allowed: driver, mtu, cidr, ifname, "
 		"disable-host-loopback, ipv6, "
-	"detach-netns");
+		"detach-netns");
 	expect_refused("\n[netwrok]\n", "t.ini:2: [netwrok]: unknown section, allowed: " SECTIONS);
 	expect_refused("\xef\xbb\xbf[netwrok]\n",
 		"t.ini:1: [netwrok]: unknown section, allowed: " SECTIONS);

@@ -12,7 +12,7 @@
 
 #define BOOTP_AT   42
 #define OPTIONS_AT (BOOTP_AT + 240)
-#define ID	   0x01020304u
+#define ID         0x01020304u
 
 static const uint8_t mac[ETHER_ADDR_LEN] = {0x02, 1, 2, 3, 4, 5};
 

@@ -6,10 +6,10 @@
 #include <string.h>
 
 #define FRAME_BYTES 60
-#define GATEWAY	    0xc0a87f01u // 192.168.127.1
+#define GATEWAY     0xc0a87f01u // 192.168.127.1
 #define LOOPBACK    0xc0a87ffeu // 192.168.127.254
-#define TCP	    6
-#define UDP	    17
+#define TCP         6
+#define UDP         17
 
 static const struct rk_frame_filter gateway = {
 	.ipv4_only = true, .service_ip = GATEWAY, .service_port = 80};

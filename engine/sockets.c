@@ -9,6 +9,11 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+// What a UDP listener queues, bytes; the kernel doubles it for its own bookkeeping. Enough for a
+// burst of some hundred datagrams; a longer queue gains nothing under a flood, because what waits
+// in it leaves the processor's cache before it is read (measured: docs/benchmarks.md).
+#define DATAGRAM_QUEUE_SIZE (512 * 1024)
+
 static int set_option(int fd, int level, int option)
 {
 	int one = 1;
@@ -35,7 +40,7 @@ static int set_stream_options(int fd, const struct rk_addr *addr)
 
 static int set_datagram_options(int fd, const struct rk_addr *addr)
 {
-	int room = 4 * 1024 * 1024;
+	int room = DATAGRAM_QUEUE_SIZE;
 	int result;
 
 	// Without privilege the kernel caps this at net.core.rmem_max: as much as is allowed.

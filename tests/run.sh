@@ -42,7 +42,8 @@ run_unit() {
 	local tap=$build/unit.tap log=$build/unit.log
 	: >"$tap"
 	# The outer limit is for a runner that does not notice the end of a test.
-	timeout -k 5 "${UNIT_LIMIT_S:-300}" "$build/tests/unit" --timeout 60 --output="tap:$tap" >"$log" 2>&1
+	LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0 \
+		timeout -k 5 "${UNIT_LIMIT_S:-300}" "$build/tests/unit" --timeout 60 --output="tap:$tap" >"$log" 2>&1
 	local status=$?
 	[ "$status" -eq 0 ] || tail -n 60 "$log"
 	count_tap "$tap" "$status" unit

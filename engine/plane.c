@@ -89,7 +89,6 @@ static int start_worker(struct rk_plane *plane, const struct rk_plane_options *o
 	int result;
 
 	worker->options = *options;
-	worker->index = plane->started;
 	worker->helper_lost_fd = plane->helper_lost_fd;
 	worker->mailbox[0] = worker->mailbox[1] = -1;
 	result = worker_init(worker);

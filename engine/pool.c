@@ -93,7 +93,6 @@ static void keep_sockets(struct rk_pool *pool, enum rk_socket_kind kind, struct 
 			pool->kinds[kind].fds[pool->kinds[kind].count++] = message->fds[i];
 	}
 	message->fd_count = 0;
-	pool->batches++;
 }
 
 static enum rk_pool_event handle_sockets(
@@ -111,7 +110,6 @@ static enum rk_pool_event handle_sockets(
 	keep_sockets(pool, kind, message);
 	if (!message->fds_lost)
 		return POOL_FILLED;
-	pool->lost++;
 	timer_start(timers, &pool->retry, TIMER_POOL);
 	return POOL_LOST_SOCKETS;
 }

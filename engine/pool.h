@@ -29,8 +29,6 @@ struct rk_pool {
 		struct rk_list waiting;
 	} kinds[SOCKET_KIND_COUNT];
 	struct rk_timer retry;
-	uint64_t batches; // messages received
-	uint64_t lost;    // batches that were cut for want of descriptors
 };
 
 enum rk_pool_event { POOL_IDLE, POOL_FILLED, POOL_LOST_SOCKETS, POOL_HELPER_GONE };

@@ -72,7 +72,6 @@ struct rk_worker {
 
 	// Set by the control thread before start, constant afterwards.
 	struct rk_plane_options options;
-	unsigned index;
 	int mailbox[2];     // [0] the worker's end
 	int helper_lost_fd; // eventfd, of the plane
 	pthread_t thread;

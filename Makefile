@@ -2,7 +2,8 @@
 #
 #   make            programs in build/bin/
 #   make deps       install the Debian packages that are missing
-#   make check      unit and integration tests (runs deps first)
+#   make check      unit, integration and fault tests (runs deps first)
+#   make check-long load, exactness and endurance, under 40 minutes (runs deps first)
 #   make demo       the README's first command (runs deps first)
 #   make lint       clang-format, cppcheck, layers, shellcheck
 #   make asan       make check with ASan and UBSan
@@ -112,6 +113,12 @@ check: deps
 check-all: $(PROGRAMS) $(TOOLS) $(UNIT)
 	tests/run.sh $(BUILD) $(SUITES)
 
+.PHONY: check-long check-long-all
+check-long: deps
+	$(MAKE) check-long-all
+check-long-all: $(PROGRAMS) $(TOOLS)
+	tests/run.sh --long $(BUILD) $(SUITES)
+
 .PHONY: demo demo-all
 demo: deps
 	$(MAKE) demo-all
@@ -144,6 +151,7 @@ install: all
 	$(if $(MANUAL),install -d $(MANDIR) && install -m 644 $(MANUAL) $(MANDIR))
 
 include engine/library.mk
+-include tests/fuzz/fuzz.mk
 -include bench/bench.mk
 
 .PHONY: clean

@@ -1,19 +1,28 @@
 #!/bin/bash
-# run.sh BUILD-DIR [SUITE...]: run the tests of one build and count them.
+# run.sh [--long] BUILD-DIR [SUITE...]: run the tests of one build and count them.
 #
-# A suite is "unit" or the name of a file in tests/integration without .bats; all when none is given.
+# A suite is "unit" or the name of a file in tests/integration, tests/fault or tests/long without
+# .bats. When none is given: with --long all of tests/long, else everything but those.
 # The full output is kept in BUILD-DIR/*.log. The last line is "N passed, N failed, N skipped"; the
 # exit status is 1 when anything failed or when nothing ran.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
+folders=(integration fault)
+suites=(unit)
+if [ "$1" = --long ]; then
+	folders=(long) suites=()
+	shift
+fi
 build=$1
 shift
-suites=("$@")
-if [ ${#suites[@]} -eq 0 ]; then
-	suites=(unit)
-	for file in tests/integration/*.bats; do
-		suites+=("$(basename "$file" .bats)")
+if [ $# -gt 0 ]; then
+	folders=(integration fault long) suites=("$@")
+else
+	for folder in "${folders[@]}"; do
+		for file in "tests/$folder"/*.bats; do
+			[ ! -e "$file" ] || suites+=("$(basename "$file" .bats)")
+		done
 	done
 fi
 passed=0 failed=0 skipped=0
@@ -49,15 +58,25 @@ run_unit() {
 	count_tap "$tap" "$status" unit
 }
 
-# run_integration NAME FILE...: one user, one temporary directory for all the files, see
-# tests/integration/setup_suite.bash.
-run_integration() {
-	local name=$1 log=$build/$1.log
-	shift
-	env RK_BUILD="$PWD/$build" BATS_TEST_TIMEOUT="${BATS_TEST_TIMEOUT:-90}" \
+# run_programs NAME LIMIT FILE...: one user, one temporary directory for all the files of a folder,
+# see tests/integration/setup_suite.bash. No test may take longer than LIMIT seconds.
+run_programs() {
+	local name=$1 limit=$2 log=$build/$1.log
+	shift 2
+	env RK_BUILD="$PWD/$build" BATS_TEST_TIMEOUT="${BATS_TEST_TIMEOUT:-$limit}" \
 		bats --tap --timing --print-output-on-failure "$@" </dev/null 2>&1 | tee "$log" |
 		grep --line-buffered -vE '^ok '
 	count_tap "$log" "${PIPESTATUS[0]}" "$name"
+}
+
+# The file of a suite, in the folders that are looked at.
+suite_file() {
+	local folder
+	for folder in "${folders[@]}"; do
+		[ ! -e "tests/$folder/$1.bats" ] || { echo "tests/$folder/$1.bats"; return; }
+	done
+	echo "run.sh: no suite is called $1" >&2
+	return 1
 }
 
 [[ $build == /* ]] && build=$(realpath --relative-to=. "$build")
@@ -66,15 +85,24 @@ files=() epoll_files=()
 for suite in "${suites[@]}"; do
 	if [ "$suite" = unit ]; then
 		run_unit
-	else
-		files+=("tests/integration/$suite.bats")
+		continue
 	fi
+	file=$(suite_file "$suite") || exit 1
+	files+=("$file")
 	case $suite in
-	tcp | udp | descriptors) epoll_files+=("tests/integration/$suite.bats") ;;
+	tcp | udp | descriptors) epoll_files+=("$file") ;;
 	esac
 done
-[ ${#files[@]} -eq 0 ] || run_integration integration "${files[@]}"
-[ ${#epoll_files[@]} -eq 0 ] || RK_IO=epoll run_integration integration-epoll "${epoll_files[@]}"
+for folder in "${folders[@]}"; do
+	chosen=()
+	for file in "${files[@]}"; do
+		[[ $file != tests/$folder/* ]] || chosen+=("$file")
+	done
+	limit=90
+	[ "$folder" != long ] || limit=1800
+	[ ${#chosen[@]} -eq 0 ] || run_programs "$folder" "$limit" "${chosen[@]}"
+done
+[ ${#epoll_files[@]} -eq 0 ] || RK_IO=epoll run_programs integration-epoll 90 "${epoll_files[@]}"
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -173,6 +173,16 @@ static int ports_check(const struct rk_config *config, struct rk_error *e)
 	return 0;
 }
 
+static int keepalive_check(const struct rk_config *config, struct rk_error *e)
+{
+	if (config->port.keepalive_time_ms % 1000 != 0)
+		return error_set(e, EINVAL, "[port] keepalive-time: %u ms, allowed: whole seconds",
+			config->port.keepalive_time_ms);
+	if (!config->port.keepalive && config->port.keepalive_time_ms > 0)
+		return error_set(e, EINVAL, "[port] keepalive-time: requires keepalive");
+	return 0;
+}
+
 int config_check(const struct rk_config *config, struct rk_error *e)
 {
 	size_t socket_length = strlen(config->engine.state_dir) + strlen("/api.sock");
@@ -187,5 +197,7 @@ int config_check(const struct rk_config *config, struct rk_error *e)
 	rc = processes_check(config, e);
 	if (rc == 0)
 		rc = mounts_check(config, e);
+	if (rc == 0)
+		rc = keepalive_check(config, e);
 	return rc < 0 ? rc : ports_check(config, e);
 }

@@ -90,6 +90,9 @@ struct rk_config {
 		struct rk_port_list publish;
 		enum rk_source_ip source_ip;
 		enum rk_proxy_protocol proxy_protocol; // of TCP ports
+		bool keepalive;
+		uint32_t keepalive_time_ms; // whole seconds; 0 = the kernel's
+		uint32_t user_timeout_ms;   // 0 = the kernel's retransmissions
 	} port;
 	struct {
 		char *binary;

@@ -165,6 +165,19 @@ const struct rk_key rk_keys[] = {
 		.initial = "off",
 		.help = "Starts each TCP connection to a server in the namespace with a header that "
 			"names the client, for servers that expect it."},
+	{"port", "keepalive", BOOL(port.keepalive), .initial = "true",
+		.help = "TCP keep-alive towards clients and servers: a connection whose peer is gone "
+			"without a word ends, however long an idle one lives."},
+	{"port", "keepalive-time", DURATION(port.keepalive_time_ms, 0, 9 * HOURS_MS),
+		.initial = "0s",
+		.help = "How long a TCP peer may be silent before it is probed, and then leave the "
+			"probes unanswered, in whole seconds; 0s: net.ipv4.tcp_keepalive_time and its "
+			"companions."},
+	{"port", "user-timeout", DURATION(port.user_timeout_ms, 0, 24 * HOURS_MS),
+		.initial = "0s",
+		.help = "How long data to a TCP peer may stay unacknowledged, or find a peer that "
+			"takes none, before the connection ends (TCP_USER_TIMEOUT); 0s: "
+			"net.ipv4.tcp_retries2, about 15 minutes, and a living peer may take its time."},
 
 	{"socat", "binary", STRING(socat.binary), .initial = "socat",
 		.check = check_not_empty, .allowed = "a path, or a name that is looked up on $PATH",

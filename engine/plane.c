@@ -28,6 +28,7 @@ struct rk_plane {
 	struct rk_worker *workers;
 	uint32_t worker_count;
 	uint32_t started;
+	struct rk_keepalive keepalive;
 	struct rk_plane_port *ports;
 	int helper_lost_fd;
 };
@@ -131,6 +132,7 @@ int plane_start(
 	fit_descriptors(&fitted);
 	if (code == 0) {
 		plane->worker_count = options->workers;
+		plane->keepalive = options->keepalive;
 		plane->helper_lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		plane->workers = calloc(options->workers, sizeof(*plane->workers));
 		code = !plane->workers ? -ENOMEM : plane->helper_lost_fd < 0 ? -errno : 0;
@@ -224,6 +226,7 @@ static struct rk_plane_port *make_port(struct rk_plane *plane, const struct rk_f
 			return NULL;
 		}
 		port->shares[i]->forward = *forward;
+		port->shares[i]->keepalive = plane->keepalive;
 	}
 	return port;
 }

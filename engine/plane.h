@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "config/config.h"
 #include "drivers/forward.h"
+#include "engine/keepalive.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@ struct rk_plane_options {
 	uint32_t pool_size; // child sockets kept ready per worker and kind
 	uint32_t udp_idle_timeout_ms;
 	uint32_t connect_timeout_ms;
+	struct rk_keepalive keepalive; // of both sockets of a TCP flow
 };
 
 enum rk_port_state { PORT_LISTENING, PORT_PAUSED, PORT_FAILED };

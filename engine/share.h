@@ -54,7 +54,8 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t amount)
 enum rk_route_list { ROUTE_LOCAL, ROUTE_OWN, ROUTE_REMOTE, ROUTE_LIST_COUNT };
 
 struct rk_share {
-	struct rk_forward forward; // constant
+	struct rk_forward forward;     // constant
+	struct rk_keepalive keepalive; // constant
 	struct rk_listener listeners[RK_FORWARD_LISTENERS_MAX];
 	unsigned listener_count;
 	// The target that answered last, by list and family of the client.

@@ -24,13 +24,16 @@ static int set_option(int fd, int level, int option)
 // Accepted sockets inherit all of these, so none costs a call of its own. Clients of a loopback
 // address are on this host: an algorithm that paces would only slow them (see nsctl/helper.c); for
 // all others the host's choice stays.
-static int set_stream_options(int fd, const struct rk_addr *addr)
+static int set_stream_options(
+	int fd, const struct rk_addr *addr, const struct rk_keepalive *keepalive)
 {
 	static const char algorithm[] = "reno";
 	int result = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
 
 	if (result == 0)
 		result = set_option(fd, SOL_SOCKET, SO_KEEPALIVE);
+	if (result == 0)
+		result = keepalive_apply(keepalive, fd);
 	if (result == 0)
 		result = set_option(fd, IPPROTO_TCP, TCP_NODELAY);
 	if (addr_is_loopback(addr))
@@ -54,8 +57,9 @@ static int set_datagram_options(int fd, const struct rk_addr *addr)
 }
 
 // `shared`: a socket of the same address exists already, join it.
-static int open_one(const struct rk_forward *forward, const struct rk_addr *addr, bool shared)
+static int open_one(const struct rk_share *share, const struct rk_addr *addr, bool shared)
 {
+	const struct rk_forward *forward = &share->forward;
 	RK_CLEANUP_FD int fd = socket(addr->sa.sa_family, forward->socktype | SOCK_CLOEXEC, 0);
 	int result = 0;
 
@@ -64,8 +68,9 @@ static int open_one(const struct rk_forward *forward, const struct rk_addr *addr
 	if (addr->sa.sa_family == AF_INET6)
 		result = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
 	if (result == 0)
-		result = forward->socktype == SOCK_STREAM ? set_stream_options(fd, addr)
-							  : set_datagram_options(fd, addr);
+		result = forward->socktype == SOCK_STREAM
+				 ? set_stream_options(fd, addr, &share->keepalive)
+				 : set_datagram_options(fd, addr);
 	if (result == 0 && shared)
 		result = set_option(fd, SOL_SOCKET, SO_REUSEPORT);
 	if (result == 0 && bind(fd, &addr->sa, addr_length(addr)) < 0)
@@ -85,7 +90,7 @@ static void keep(struct rk_share *share, int fd, const struct rk_addr *addr)
 static int open_address(struct rk_share *const *shares, unsigned count, const struct rk_addr *addr)
 {
 	for (unsigned i = 0; i < count; i++) {
-		int fd = open_one(&shares[i]->forward, addr, i > 0);
+		int fd = open_one(shares[i], addr, i > 0);
 
 		if (fd < 0)
 			return fd;

@@ -102,7 +102,9 @@ static int try_target(struct rk_worker *worker, struct rk_tcp_flow *flow)
 		list_append(&worker->pool.kinds[kind].waiting, &flow->waiting);
 		return 0;
 	}
-	result = route_bind(&flow->route, flow->fds[LANE_OUT], &flow->client);
+	result = keepalive_apply(&flow->share->keepalive, flow->fds[LANE_OUT]);
+	if (result == 0)
+		result = route_bind(&flow->route, flow->fds[LANE_OUT], &flow->client);
 	if (result < 0) {
 		close_socket(worker, &flow->fds[LANE_OUT], false);
 		return result;

@@ -1,0 +1,68 @@
+# streams.bats: what goes in comes out, on both data paths: every byte, and every reset.
+
+load lib
+
+setup_file() {
+	file_start
+}
+
+teardown_file() {
+	file_end
+}
+
+setup() {
+	test_start
+}
+
+teardown() {
+	engine_stop || true
+	test_end
+}
+
+# exact IO: runs of 64 MB each way, compared byte for byte at both ends (tests/long has more).
+exact() {
+	local port runs=6 bytes=64000000
+	port=$(free_port)
+	write_config "$DIR/exact.ini" "127.0.0.1:$port:7001/tcp" </dev/null
+	RK_IO=$1 engine_start "$DIR/exact.ini"
+	server_start "exact-$1" "$RK_TOOLS/tcp-exact" server 127.0.0.1 7001
+	run -0 tool tcp-exact client 127.0.0.1 "$port" 1 "$runs" "$bytes" 3
+	assert_equal "$output" "ok $runs $bytes"
+	all_checked() { [ "$(grep -c '^ok ' "$FILE_DIR/exact-$1.out")" -eq "$runs" ]; }
+	wait_until 10 all_checked "$1"
+}
+
+@test "streams: 64 MB each way at once arrive unchanged through io_uring" {
+	exact io_uring
+}
+
+@test "streams: 64 MB each way at once arrive unchanged through epoll" {
+	exact epoll
+}
+
+# resets IO: whoever resets, and whatever is under way, the other end sees a reset.
+resets() {
+	local port situation name=resets-$1
+	port=$(free_port)
+	write_config "$DIR/resets.ini" "127.0.0.1:$port:7001/tcp" </dev/null
+	RK_IO=$1 engine_start "$DIR/resets.ini"
+	server_start "$name" "$RK_TOOLS/tcp-reset" server 127.0.0.1 7001
+	for situation in idle unread busy after-end after-peer; do
+		run -0 tool tcp-reset client 127.0.0.1 "$port" server "$situation"
+		assert_equal "$output" "$situation reset"
+		server_mark "$name"
+		run -0 tool tcp-reset client 127.0.0.1 "$port" client "$situation"
+		wait_until 15 server_said "$name" "^$situation "
+		assert_equal "$(server_output "$name")" "$situation reset"
+	done
+	no_flow() { [ "$(api_body /v1/stats | json 'sum(p["connections"]["open"] for p in d)')" -eq 0 ]; }
+	wait_until 5 no_flow
+}
+
+@test "streams: a reset comes out as a reset, in every situation, through io_uring" {
+	resets io_uring
+}
+
+@test "streams: a reset comes out as a reset, in every situation, through epoll" {
+	resets epoll
+}

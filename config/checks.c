@@ -161,8 +161,7 @@ static int ports_check(const struct rk_config *config, struct rk_error *e)
 		for (size_t j = 0; j < i; j++) {
 			const struct rk_port_spec *b = &list->items[j];
 
-			if (a->proto != b->proto || a->parent_port != b->parent_port ||
-				strcmp(a->parent_ip, b->parent_ip) != 0)
+			if (!port_spec_overlaps(a, b) || strcmp(a->parent_ip, b->parent_ip) != 0)
 				continue;
 			port_spec_format(a, first, sizeof(first));
 			port_spec_format(b, second, sizeof(second));

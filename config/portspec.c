@@ -1,4 +1,4 @@
-// portspec.c: one published port, [PARENT-IP]:PARENT-PORT[:CHILD-IP]:CHILD-PORT/PROTO.
+// portspec.c: a published port, [PARENT-IP]:PARENT-PORT[:CHILD-IP]:CHILD-PORT/PROTO, or a range.
 //
 // How it works: the text is cut at its '/' and then at each ':' outside square brackets; the three
 // or four fields are converted one by one, so that a message can name the part that is wrong.
@@ -84,7 +84,9 @@ static int protocol_parse(struct rk_port_spec *spec, struct slice name, struct r
 		e, EINVAL, "protocol %s is unknown, allowed: " SPEC_PROTOS " (lower case)", quoted);
 }
 
-static int port_parse(uint16_t *port, struct slice field, const char *part, struct rk_error *e)
+// A number from `minimum` to 65535.
+static int number_parse(
+	uint16_t *port, struct slice field, unsigned minimum, const char *part, struct rk_error *e)
 {
 	char quoted[RK_QUOTE_MAX];
 	unsigned value = 0;
@@ -95,11 +97,53 @@ static int port_parse(uint16_t *port, struct slice field, const char *part, stru
 		value = value * 10 + (unsigned)(field.text[i] - '0');
 	if (field.length == 0)
 		return error_set(e, EINVAL, "%s port is missing", part);
-	if (i < field.length || value == 0 || value > UINT16_MAX)
-		return error_set(e, EINVAL, "%s port %s is not a number from 1 to 65535", part,
-			quote_text(field.text, field.length, quoted, sizeof(quoted)));
+	if (i < field.length || value < minimum || value > UINT16_MAX)
+		return error_set(e, EINVAL, "%s port %s is not a number from %u to 65535", part,
+			quote_text(field.text, field.length, quoted, sizeof(quoted)), minimum);
 	*port = (uint16_t)value;
 	return 0;
+}
+
+// "8000" or "8000-8010"; *last is 0 without a range, and for a range of one.
+static int ports_parse(uint16_t *first, uint16_t *last, struct slice field, unsigned minimum,
+	const char *part, struct rk_error *e)
+{
+	const char *dash = memchr(field.text, '-', field.length);
+	struct slice low = field;
+	struct slice high = {"", 0};
+	int rc;
+
+	*last = 0;
+	if (!dash || dash == field.text)
+		return number_parse(first, field, minimum, part, e);
+	low.length = (size_t)(dash - field.text);
+	high.text = dash + 1;
+	high.length = field.length - low.length - 1;
+	rc = number_parse(first, low, 1, part, e);
+	if (rc == 0)
+		rc = number_parse(last, high, 1, part, e);
+	if (rc == 0 && *last < *first)
+		return error_set(e, EINVAL, "%s ports %u-%u: the last is below the first", part,
+			*first, *last);
+	if (*last == *first)
+		*last = 0;
+	return rc;
+}
+
+// Both port fields.
+static int port_fields_parse(
+	struct rk_port_spec *spec, struct slice parent, struct slice child, struct rk_error *e)
+{
+	uint16_t child_end = 0;
+	int rc = ports_parse(&spec->parent_port, &spec->parent_port_end, parent, 0, "parent", e);
+
+	if (rc == 0)
+		rc = ports_parse(&spec->child_port, &child_end, child, 1, "child", e);
+	if (rc < 0)
+		return rc;
+	if (child_end == 0 ? spec->parent_port_end == 0 : child_end == port_spec_child_end(spec))
+		return 0;
+	return error_set(e, EINVAL, "the ranges of ports are not equally long");
 }
 
 // Copies an address without its brackets; whether it is one is port_spec_check()'s question.
@@ -168,12 +212,8 @@ static int fields_parse(struct rk_port_spec *spec, struct slice text, struct rk_
 		child_ip = fields[2];
 	rc = ip_copy(spec->parent_ip, fields[0], "parent", e);
 	if (rc == 0)
-		rc = port_parse(&spec->parent_port, fields[1], "parent", e);
-	if (rc == 0)
 		rc = ip_copy(spec->child_ip, child_ip, "child", e);
-	if (rc == 0)
-		rc = port_parse(&spec->child_port, fields[count - 1], "child", e);
-	return rc;
+	return rc < 0 ? rc : port_fields_parse(spec, fields[1], fields[count - 1], e);
 }
 
 // What can be said about the text before it is cut into fields.
@@ -267,31 +307,77 @@ static int ip_check(
 	return 0;
 }
 
+unsigned port_spec_count(const struct rk_port_spec *spec)
+{
+	return spec->parent_port_end ? spec->parent_port_end - spec->parent_port + 1u : 1;
+}
+
+uint16_t port_spec_child_end(const struct rk_port_spec *spec)
+{
+	return (uint16_t)(spec->child_port + port_spec_count(spec) - 1);
+}
+
+bool port_spec_overlaps(const struct rk_port_spec *a, const struct rk_port_spec *b)
+{
+	if (a->proto != b->proto || a->parent_port == 0 || b->parent_port == 0)
+		return false;
+	return a->parent_port < b->parent_port + port_spec_count(b) &&
+	       b->parent_port < a->parent_port + port_spec_count(a);
+}
+
+static int range_check(const struct rk_port_spec *spec, struct rk_error *e)
+{
+	if (spec->child_port == 0)
+		return error_set(e, EINVAL, "child port 0 is not a number from 1 to 65535");
+	if (spec->parent_port_end == 0)
+		return 0;
+	if (spec->parent_port == 0)
+		return error_set(e, EINVAL,
+			"parent port 0 (the kernel chooses) is for one port, not a range");
+	if (spec->parent_port_end <= spec->parent_port)
+		return error_set(e, EINVAL, "parent ports %u-%u: the last is not above the first",
+			spec->parent_port, spec->parent_port_end);
+	if (spec->child_port + port_spec_count(spec) - 1 > UINT16_MAX)
+		return error_set(e, EINVAL, "child ports: %u from %u on go beyond 65535",
+			port_spec_count(spec), spec->child_port);
+	return 0;
+}
+
 int port_spec_check(const struct rk_port_spec *spec, struct rk_error *e)
 {
 	int rc;
 
 	if ((unsigned)spec->proto >= PROTO_COUNT)
 		return error_set(e, EINVAL, "protocol is unknown, allowed: " SPEC_PROTOS);
-	if (spec->parent_port == 0)
-		return error_set(e, EINVAL, "parent port 0 is not a number from 1 to 65535");
-	if (spec->child_port == 0)
-		return error_set(e, EINVAL, "child port 0 is not a number from 1 to 65535");
-	rc = ip_check(spec->parent_ip, proto_family(spec->proto), "parent", spec->proto, e);
+	rc = range_check(spec, e);
+	if (rc == 0)
+		rc = ip_check(spec->parent_ip, proto_family(spec->proto), "parent", spec->proto, e);
 	if (rc < 0)
 		return rc;
 	// The child's family is free: a flow may cross families.
 	return ip_check(spec->child_ip, AF_UNSPEC, "child", spec->proto, e);
 }
 
+// "8000" or "8000-8010".
+static void range_format(char *text, size_t size, unsigned first, unsigned count)
+{
+	if (count > 1)
+		snprintf(text, size, "%u-%u", first, first + count - 1);
+	else
+		snprintf(text, size, "%u", first);
+}
+
 const char *port_spec_format(const struct rk_port_spec *spec, char *text, size_t size)
 {
 	bool parent6 = strchr(spec->parent_ip, ':');
 	bool child6 = strchr(spec->child_ip, ':');
+	char parent[24];
+	char child[24];
 
-	snprintf(text, size, "%s%s%s:%u:%s%s%s%s%u/%s", parent6 ? "[" : "", spec->parent_ip,
-		parent6 ? "]" : "", spec->parent_port, child6 ? "[" : "", spec->child_ip,
-		child6 ? "]" : "", spec->child_ip[0] ? ":" : "", spec->child_port,
-		proto_name(spec->proto));
+	range_format(parent, sizeof(parent), spec->parent_port, port_spec_count(spec));
+	range_format(child, sizeof(child), spec->child_port, port_spec_count(spec));
+	snprintf(text, size, "%s%s%s:%s:%s%s%s%s%s/%s", parent6 ? "[" : "", spec->parent_ip,
+		parent6 ? "]" : "", parent, child6 ? "[" : "", spec->child_ip, child6 ? "]" : "",
+		spec->child_ip[0] ? ":" : "", child, proto_name(spec->proto));
 	return text;
 }

@@ -1,4 +1,5 @@
-// portspec.h: one published port, [PARENT-IP]:PARENT-PORT[:CHILD-IP]:CHILD-PORT/PROTO.
+// portspec.h: a published port, [PARENT-IP]:PARENT-PORT[:CHILD-IP]:CHILD-PORT/PROTO, or a range of
+// them (8000-8010 and 80-90 for the ports). Parent port 0: the kernel chooses one.
 #pragma once
 
 #include "base/error.h"
@@ -27,9 +28,11 @@ struct rk_port_spec {
 	char child_ip[RK_IP_TEXT_MAX];  // as given, "" = the rule of port_spec_child_ip()
 	uint16_t parent_port;
 	uint16_t child_port;
+	uint16_t parent_port_end; // last of a range, above parent_port; 0 = one port
 	enum rk_source_ip source_ip;
 	enum rk_proxy_protocol proxy_protocol;
 	bool proxy_protocol_set; // else as configured
+	bool owned;              // goes with the process that asked for it (API only)
 };
 
 // Parses exactly one spec from (text, length); no NUL needed, anything longer than 256 bytes is
@@ -37,8 +40,15 @@ struct rk_port_spec {
 int port_spec_parse(struct rk_port_spec *spec, const char *text, size_t length, struct rk_error *e);
 
 // Checks what a spec must fulfil whoever made it (INI text, API JSON): addresses are literals,
-// fit the protocol's family, ports are not 0. 0 or -EINVAL with *e.
+// fit the protocol's family, the child's port is not 0, a range is one on both sides. 0 or -EINVAL
+// with *e.
 int port_spec_check(const struct rk_port_spec *spec, struct rk_error *e);
+
+// How many ports the spec has, at least 1.
+unsigned port_spec_count(const struct rk_port_spec *spec);
+uint16_t port_spec_child_end(const struct rk_port_spec *spec); // the child's last port
+// Whether two specs share protocol and a parent port; the addresses are not looked at.
+bool port_spec_overlaps(const struct rk_port_spec *a, const struct rk_port_spec *b);
 
 // "127.0.0.1:8080:80/tcp", IPv6 in brackets: what port_spec_parse() reads back to the same spec.
 // Returns `text`.

@@ -1,5 +1,5 @@
-// forward.h: one published port, resolved to addresses, as the data plane and the port drivers get
-// it.
+// forward.h: a published port or range of ports, resolved to addresses, as the data plane and the
+// port drivers get it.
 #pragma once
 
 #include "base/addr.h"
@@ -21,6 +21,9 @@ struct rk_target_list {
 struct rk_forward {
 	uint32_t id;  // the port's id, unique for the run
 	int socktype; // SOCK_STREAM or SOCK_DGRAM
+	// Ports in a row on both sides; every address here has the first one. Only the data plane
+	// takes more than one, and port 0 of a listener (the kernel chooses).
+	unsigned port_count;
 	struct rk_addr listeners[RK_FORWARD_LISTENERS_MAX];
 	unsigned listener_count;
 	struct rk_addr targets[RK_FORWARD_TARGETS_MAX];

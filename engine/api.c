@@ -2,7 +2,7 @@
 //
 // How it works: libmicrohttpd polls the socket and calls handle() for each request: once with the
 // headers, then for each piece of the body, then once more when it is complete; only then do we
-// answer. A struct body collects up to RK_API_BODY_MAX bytes and drops what follows, so that an
+// answer. A struct body collects as many bytes as the path takes and drops what follows, so that an
 // oversized request still gets its 400. One thread serves all connections and never waits for a
 // client, so a client that hangs costs a slot until the time-out and nothing else. The handlers
 // take milliseconds: they wait for the workers to open or close a listener.
@@ -27,7 +27,7 @@
 #define CONNECTION_TIMEOUT_S 30
 #define CONNECTION_MEMORY    (32 * 1024)
 // A client that goes on sending after this much of a refused body is cut off.
-#define BODY_DRAIN_MAX (1024 * 1024)
+#define BODY_DRAIN_MAX (2 * 1024 * 1024)
 
 struct rk_api {
 	struct MHD_Daemon *daemon;
@@ -39,7 +39,8 @@ struct rk_api {
 
 struct body {
 	size_t received;
-	char *bytes; // RK_API_BODY_MAX of them, NULL = none received or no memory
+	size_t max;
+	char *bytes; // `max` of them, NULL = none received or no memory
 };
 
 __attribute__((format(printf, 2, 0))) static void log_server(
@@ -91,8 +92,8 @@ static void body_append(struct body *body, const char *data, size_t size)
 	size_t end = body->received + size;
 
 	if (!body->bytes)
-		body->bytes = malloc(RK_API_BODY_MAX);
-	if (body->bytes && end <= RK_API_BODY_MAX)
+		body->bytes = malloc(body->max);
+	if (body->bytes && end <= body->max)
 		memcpy(body->bytes + body->received, data, size);
 	body->received = end;
 }
@@ -124,8 +125,8 @@ static enum MHD_Result answer(struct rk_api *api, struct MHD_Connection *connect
 	struct rk_api_reply reply = {0};
 	struct rk_error e;
 
-	if (body->received > RK_API_BODY_MAX) {
-		error_set(&e, EMSGSIZE, "the body is longer than %d bytes", RK_API_BODY_MAX);
+	if (body->received > body->max) {
+		error_set(&e, EMSGSIZE, "the body is longer than %zu bytes", body->max);
 		api_reply_error(&reply, MHD_HTTP_BAD_REQUEST, &e);
 	} else if (body->received > 0 && !body->bytes) {
 		error_errno(&e, ENOMEM, "request body");
@@ -148,19 +149,29 @@ static size_t announced_excess(struct MHD_Connection *connection)
 	return length > BODY_DRAIN_MAX ? length : 0;
 }
 
+static int socket_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	return info ? info->connect_fd : -1;
+}
+
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
 	const char *method, const char *version, const char *data, size_t *size,
 	void **request_context)
 {
 	struct rk_api *api = context;
 	struct body *body = *request_context;
-	struct rk_api_request request = {.method = method, .path = path};
+	struct rk_api_request request = {
+		.method = method, .path = path, .connection = socket_of(connection)};
 
 	(void)version;
 	if (!body) {
 		*request_context = body = calloc(1, sizeof(*body));
 		if (!body)
 			return MHD_NO;
+		body->max = api_routes_body_max(path);
 		body->received = announced_excess(connection);
 		return body->received ? answer(api, connection, &request, body) : MHD_YES;
 	}

@@ -1,68 +1,13 @@
-// api_json.c: the JSON bodies of the control API, both ways.
+// api_json.c: the JSON bodies of the control API's answers; what clients send is in api_read.c.
 //
 // How it works: names, order and omitted members are RootlessKit's (compared with the answers of
 // version 1.1.0 byte by byte). What we add, upstream's clients ignore: "engine" in info, and stats.
 // An allocation that fails leaves a member out of the tree, so every add goes through `complete`.
 
 #include "engine/api_json.h"
-#include "config/quote.h"
 #include "engine/json.h"
 
-#include <errno.h>
 #include <string.h>
-
-// The members that upstream does not have; "" or none: as configured.
-static int read_source(cJSON *object, struct rk_port_spec *spec, struct rk_error *e)
-{
-	char source_ip[16] = "";
-	char proxy_protocol[16] = "";
-	int rc = json_get_text(object, "sourceIP", source_ip, sizeof(source_ip), e);
-
-	if (rc == 0)
-		rc = json_get_text(
-			object, "proxyProtocol", proxy_protocol, sizeof(proxy_protocol), e);
-	if (rc < 0)
-		return rc;
-	if (source_ip[0] && source_ip_parse(source_ip, &spec->source_ip) < 0)
-		return error_set(e, EINVAL, "unknown sourceIP, allowed: off, prefer, require");
-	spec->proxy_protocol_set = proxy_protocol[0];
-	if (proxy_protocol[0] && proxy_protocol_parse(proxy_protocol, &spec->proxy_protocol) < 0)
-		return error_set(e, EINVAL, "unknown proxyProtocol, allowed: off, v1, v2");
-	return 0;
-}
-
-int api_json_read_spec(
-	const char *body, size_t length, struct rk_port_spec *spec, struct rk_error *e)
-{
-	RK_CLEANUP_JSON cJSON *object = json_parse_object(body, length, e);
-	char quoted[RK_QUOTE_MAX];
-	char proto[32] = "";
-	uint32_t parent_port = 0;
-	uint32_t child_port = 0;
-	int rc;
-
-	memset(spec, 0, sizeof(*spec));
-	rc = object ? json_get_text(object, "proto", proto, sizeof(proto), e) : -EINVAL;
-	if (rc == 0)
-		rc = json_get_text(object, "parentIP", spec->parent_ip, sizeof(spec->parent_ip), e);
-	if (rc == 0)
-		rc = json_get_integer(object, "parentPort", 1, UINT16_MAX, &parent_port, e);
-	if (rc == 0)
-		rc = json_get_text(object, "childIP", spec->child_ip, sizeof(spec->child_ip), e);
-	if (rc == 0)
-		rc = json_get_integer(object, "childPort", 1, UINT16_MAX, &child_port, e);
-	if (rc < 0)
-		return rc;
-	if (proto_parse(proto, &spec->proto) < 0)
-		return error_set(e, EINVAL, "unknown proto: %s",
-			quote_text(proto, strlen(proto), quoted, sizeof(quoted)));
-	rc = read_source(object, spec, e);
-	if (rc < 0)
-		return rc;
-	spec->parent_port = (uint16_t)parent_port;
-	spec->child_port = (uint16_t)child_port;
-	return port_spec_check(spec, e);
-}
 
 // Prints `tree` unless something could not be added to it, and frees it.
 static char *print_and_free(cJSON *tree, bool complete)
@@ -155,16 +100,31 @@ static bool add_source_levels(cJSON *engine, const struct rk_source_info *source
 	return complete;
 }
 
+// What this server can do beyond RootlessKit; clients ask here before they rely on it.
+static bool add_features(cJSON *engine, const struct rk_api_info *info)
+{
+	cJSON *features = cJSON_AddArrayToObject(engine, "features");
+	bool complete = features;
+
+	for (unsigned i = 0; complete && info->features[i]; i++)
+		complete = add_item(features, info->features[i]);
+	return complete;
+}
+
 static bool add_engine(cJSON *root, const struct rk_api_info *info)
 {
 	cJSON *object;
+	bool complete;
 
-	if (!info->io_name)
+	if (!info->io_name && !info->features)
 		return true;
 	object = cJSON_AddObjectToObject(root, "engine");
-	return object && add_text(object, "io", info->io_name) &&
-	       add_number(object, "workers", info->workers) &&
-	       add_source_levels(object, &info->network->source);
+	complete = object;
+	if (complete && info->io_name)
+		complete = add_text(object, "io", info->io_name) &&
+			   add_number(object, "workers", info->workers) &&
+			   add_source_levels(object, &info->network->source);
+	return complete && (!info->features || add_features(object, info));
 }
 
 char *api_json_info(const struct rk_api_info *info)
@@ -196,6 +156,21 @@ static bool add_source(cJSON *object, const struct rk_port *port)
 	       add_text(inner, "ipv6", source_level_name(port->source_levels[1]));
 }
 
+// Clients that know no ranges see the first port of each side, and the id that removes them all.
+static bool add_range(cJSON *object, const struct rk_port_spec *spec)
+{
+	return port_spec_count(spec) == 1 ||
+	       (add_number(object, "parentPortEnd", spec->parent_port_end) &&
+		       add_number(object, "childPortEnd", port_spec_child_end(spec)));
+}
+
+static bool add_owner(cJSON *object, const struct rk_port *port)
+{
+	cJSON *inner = port->spec.owned ? cJSON_AddObjectToObject(object, "owner") : NULL;
+
+	return !port->spec.owned || (inner && add_number(inner, "pid", port->owner));
+}
+
 static bool add_port(cJSON *object, const struct rk_port *port)
 {
 	const struct rk_port_spec *spec = &port->spec;
@@ -208,7 +183,8 @@ static bool add_port(cJSON *object, const struct rk_port *port)
 	       add_text_if_set(inner, "parentIP", spec->parent_ip) &&
 	       add_number(inner, "parentPort", spec->parent_port) &&
 	       add_number(inner, "childPort", spec->child_port) &&
-	       add_text_if_set(inner, "childIP", spec->child_ip) && add_source(object, port);
+	       add_text_if_set(inner, "childIP", spec->child_ip) && add_range(inner, spec) &&
+	       add_owner(object, port) && add_source(object, port);
 }
 
 char *api_json_port(const struct rk_port *port)
@@ -302,8 +278,10 @@ char *api_json_stats(const struct rk_port_report *reports, size_t count)
 char *api_json_error(const struct rk_error *e)
 {
 	char line[sizeof(e->text) + sizeof(e->hint) + 8];
+	const char *code = strerrorname_np(e->code);
 	cJSON *object = cJSON_CreateObject();
 
 	error_line(e, line, sizeof(line));
-	return print_and_free(object, object && add_text(object, "message", line));
+	return print_and_free(object, object && add_text(object, "message", line) &&
+					      add_text_if_set(object, "code", code ? code : ""));
 }

@@ -1,4 +1,4 @@
-// api_json.h: the JSON bodies of the control API, both ways.
+// api_json.h: the JSON bodies of the control API's answers; what clients send is in api_read.h.
 #pragma once
 
 #include "base/error.h"
@@ -18,15 +18,13 @@ struct rk_api_info {
 	bool no_child_loopback;
 	const char *io_name; // NULL: no data plane
 	unsigned workers;
+	const char *const *features; // beyond upstream, NULL-terminated; NULL = none
 };
-
-// Reads a PortSpec and checks it as port_spec_check() does. `length` is capped by the caller.
-int api_json_read_spec(
-	const char *body, size_t length, struct rk_port_spec *spec, struct rk_error *e);
 
 // Each returns text that the caller frees, NULL when there is no memory.
 char *api_json_info(const struct rk_api_info *info);
 char *api_json_port(const struct rk_port *port);
 char *api_json_ports(const struct rk_port *ports, size_t count);
 char *api_json_stats(const struct rk_port_report *reports, size_t count);
-char *api_json_error(const struct rk_error *e); // {"message": "TEXT (HINT)"}
+// {"message": "TEXT (HINT)", "code": "EADDRINUSE"}
+char *api_json_error(const struct rk_error *e);

@@ -7,12 +7,14 @@
 #include <stddef.h>
 
 #define RK_API_BODY_MAX (64 * 1024)
+#define RK_API_BULK_MAX (1024 * 1024) // of lists
 
 struct rk_api_request {
 	const char *method;
 	const char *path; // without the query
 	const char *body;
 	size_t length;
+	int connection; // the peer's socket
 };
 
 // `body` is owned by the caller, NULL = empty. `allow` is set with status 405 only.
@@ -22,6 +24,8 @@ struct rk_api_reply {
 	const char *allow;
 };
 
+// How long a body this path takes, bytes.
+size_t api_routes_body_max(const char *path);
 void api_routes_answer(struct rk_api_reply *reply, const struct rk_api_request *request,
 	const struct rk_api_info *info, struct rk_ports *ports);
 

@@ -101,6 +101,7 @@ static int serve_once(struct attached *a, struct rk_error *e)
 		{a->signal_fd, POLLIN, 0},
 		{service_helper_lost_fd(&a->service), POLLIN, 0},
 		{a->attachment.pidfd, POLLIN, 0},
+		{service_owners_fd(&a->service), POLLIN, 0},
 	};
 	uint64_t times;
 
@@ -112,6 +113,8 @@ static int serve_once(struct attached *a, struct rk_error *e)
 		log_info("process %d has ended", a->attachment.pid);
 		a->ended = true;
 	}
+	if (fds[3].revents)
+		service_free_ended(&a->service);
 	if (fds[1].revents && read(fds[1].fd, &times, sizeof(times)) > 0)
 		attachment_helper_lost(&a->attachment);
 	if (a->ended || attachment_delay_ms(&a->attachment) != 0)

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,14 +24,16 @@ static bool has_nul(const char *text, size_t length)
 	return memchr(text, '\0', length) || memmem(text, length, "\\u0000", 6);
 }
 
-cJSON *json_parse_object(const char *text, size_t length, struct rk_error *e)
+// Exactly one value, for which `is_wanted` holds; `what` it is for the message.
+static cJSON *parse(const char *text, size_t length, cJSON_bool (*is_wanted)(const cJSON *value),
+	const char *what, struct rk_error *e)
 {
 	RK_CLEANUP_JSON cJSON *tree = NULL;
 	const char *end = NULL;
 	cJSON *taken;
 
 	if (length == 0) {
-		error_set(e, EINVAL, "the body is empty, a JSON object is expected");
+		error_set(e, EINVAL, "the body is empty, a JSON %s is expected", what);
 		return NULL;
 	}
 	if (has_nul(text, length)) {
@@ -47,13 +48,23 @@ cJSON *json_parse_object(const char *text, size_t length, struct rk_error *e)
 	}
 	while (end < text + length && is_space(*end))
 		end++;
-	if (end != text + length || !cJSON_IsObject(tree)) {
-		error_set(e, EINVAL, "the body is not exactly one JSON object");
+	if (end != text + length || !is_wanted(tree)) {
+		error_set(e, EINVAL, "the body is not exactly one JSON %s", what);
 		return NULL;
 	}
 	taken = tree;
 	tree = NULL;
 	return taken;
+}
+
+cJSON *json_parse_object(const char *text, size_t length, struct rk_error *e)
+{
+	return parse(text, length, cJSON_IsObject, "object", e);
+}
+
+cJSON *json_parse_array(const char *text, size_t length, struct rk_error *e)
+{
+	return parse(text, length, cJSON_IsArray, "array", e);
 }
 
 static const cJSON *find_member(const cJSON *object, const char *name)
@@ -67,6 +78,11 @@ static const cJSON *find_member(const cJSON *object, const char *name)
 			found = member;
 	}
 	return found && !cJSON_IsNull(found) ? found : NULL;
+}
+
+bool json_has(const cJSON *object, const char *name)
+{
+	return find_member(object, name);
 }
 
 int json_get_text(const cJSON *object, const char *name, char *out, size_t size, struct rk_error *e)
@@ -83,22 +99,26 @@ int json_get_text(const cJSON *object, const char *name, char *out, size_t size,
 	return 0;
 }
 
+int json_read_integer(const cJSON *value, const char *name, uint32_t minimum, uint32_t maximum,
+	uint32_t *out, struct rk_error *e)
+{
+	double number = cJSON_IsNumber(value) ? value->valuedouble : -1;
+
+	// Written so that NaN fails, too; the range makes the conversions below defined.
+	if (!(number >= minimum && number <= maximum) || number != (double)(uint32_t)number)
+		return error_set(e, EINVAL,
+			"%s: a whole number from %" PRIu32 " to %" PRIu32 " is expected", name,
+			minimum, maximum);
+	*out = (uint32_t)number;
+	return 0;
+}
+
 int json_get_integer(const cJSON *object, const char *name, uint32_t minimum, uint32_t maximum,
 	uint32_t *out, struct rk_error *e)
 {
 	const cJSON *member = find_member(object, name);
-	double value;
 
-	if (!member)
-		return 0;
-	value = cJSON_IsNumber(member) ? member->valuedouble : -1;
-	// Written so that NaN fails, too; the range makes the conversions below defined.
-	if (!(value >= minimum && value <= maximum) || value != (double)(uint32_t)value)
-		return error_set(e, EINVAL,
-			"%s: a whole number from %" PRIu32 " to %" PRIu32 " is expected", name,
-			minimum, maximum);
-	*out = (uint32_t)value;
-	return 0;
+	return member ? json_read_integer(member, name, minimum, maximum, out, e) : 0;
 }
 
 int json_add_counter(cJSON *object, const char *name, uint64_t value)

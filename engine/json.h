@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,9 +12,16 @@
 #define RK_CLEANUP_JSON __attribute__((cleanup(json_cleanup)))
 void json_cleanup(cJSON **tree);
 
-// Parses exactly one object of `length` bytes; no NUL needed. NULL with *e (EINVAL) for anything
-// else: an array, two values, a truncated text, a string with a NUL in it.
+// Parses exactly one object, or one array, of `length` bytes; no NUL needed. NULL with *e (EINVAL)
+// for anything else: the other of them, two values, a truncated text, a string with a NUL in it.
 cJSON *json_parse_object(const char *text, size_t length, struct rk_error *e);
+cJSON *json_parse_array(const char *text, size_t length, struct rk_error *e);
+
+// Whether `object` has a member of that name that is not null.
+bool json_has(const cJSON *object, const char *name);
+// A number that stands alone; `name` is for the message.
+int json_read_integer(const cJSON *value, const char *name, uint32_t minimum, uint32_t maximum,
+	uint32_t *out, struct rk_error *e);
 
 // A member of `object`. Absent and null leave *out alone; the wrong type, a fraction or a value
 // out of range is -EINVAL with *e naming the member. The last of several members of one name wins

@@ -178,7 +178,7 @@ int rk_engine_add_port(
 	int rc = port_spec_parse(&parsed, spec, strlen(spec), &e);
 
 	if (rc == 0)
-		rc = ports_add(engine->ports, &parsed, &port, &e);
+		rc = ports_add(engine->ports, &parsed, NULL, &port, &e);
 	if (rc == 0 && id)
 		*id = port.id;
 	return report(rc, &e, error);

@@ -33,7 +33,7 @@ static void listener_arm(struct rk_worker *worker, struct rk_listener *listener)
 
 int listener_start(struct rk_worker *worker, struct rk_listener *listener)
 {
-	uint32_t slot = 0;
+	uint32_t slot = worker->first_free_listener;
 
 	while (slot < worker->listener_slots && worker->listeners[slot])
 		slot++;
@@ -42,6 +42,9 @@ int listener_start(struct rk_worker *worker, struct rk_listener *listener)
 	if (slot == worker->listener_slots)
 		worker->listener_slots++;
 	worker->listeners[slot] = listener;
+	worker->first_free_listener = slot + 1;
+	worker->open_listeners++;
+	worker_fit_flows(worker);
 	listener->slot = slot;
 	listener_arm(worker, listener);
 	return 0;
@@ -58,20 +61,15 @@ void listener_pause(struct rk_worker *worker, struct rk_listener *listener, int 
 
 void listener_resume(struct rk_worker *worker, struct rk_listener *listener)
 {
-	if (listener->full) {
-		listener->full = false;
-		worker->full_listeners--;
-	}
 	listener_arm(worker, listener);
 }
 
 // All flow slots are taken: stop accepting, the kernel's backlog holds the next clients.
 static void listener_fill(struct rk_worker *worker, struct rk_listener *listener)
 {
-	if (listener->full || listener->stopping)
+	if (node_is_linked(&listener->waiting) || listener->stopping)
 		return;
-	listener->full = true;
-	worker->full_listeners++;
+	list_append(&worker->full_listeners, &listener->waiting);
 	atomic_store_explicit(&listener->share->counters.paused, true, memory_order_relaxed);
 	if (listener->armed)
 		ring_cancel(worker->ring, listener->fd, tag_make(OP_NONE, 0, 0));
@@ -97,7 +95,7 @@ void listener_accepted(struct rk_worker *worker, const struct rk_completion *com
 	}
 	if (!worker_has_room(worker))
 		listener_fill(worker, listener);
-	if (listener->armed || listener->full)
+	if (listener->armed || node_is_linked(&listener->waiting))
 		return;
 	if (completion->result >= 0 || completion->result == -ECONNABORTED)
 		listener_arm(worker, listener);
@@ -113,21 +111,23 @@ void listener_drained(struct rk_worker *worker, struct rk_listener *listener)
 		return;
 	close(listener->fd);
 	listener->fd = -1;
-	worker->listeners[listener->slot] = NULL;
-	for (unsigned i = 0; i < share->listener_count; i++)
-		if (share->listeners[i].fd >= 0)
-			return;
-	worker_share_closed(worker, share);
+	// One that found the table full was never in it.
+	if (worker->listeners[listener->slot] == listener) {
+		worker->listeners[listener->slot] = NULL;
+		if (listener->slot < worker->first_free_listener)
+			worker->first_free_listener = listener->slot;
+		worker->open_listeners--;
+		worker_fit_flows(worker);
+	}
+	if (--share->open_listeners == 0)
+		worker_share_closed(worker, share);
 }
 
 void listener_stop(struct rk_worker *worker, struct rk_listener *listener)
 {
 	listener->stopping = true;
 	timer_stop(&listener->pause);
-	if (listener->full)
-		worker->full_listeners--;
-	if (listener->share->forward.socktype == SOCK_DGRAM)
-		udp_close_flows(worker, listener);
+	list_remove(&listener->waiting);
 	if (listener->armed || listener->sends > 0)
 		ring_cancel(worker->ring, listener->fd, tag_make(OP_NONE, 0, 0));
 	listener_drained(worker, listener);

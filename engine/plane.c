@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 struct rk_plane_port {
 	struct rk_plane_port *next;
 	uint32_t id;
+	unsigned sockets;
 	struct rk_share *shares[]; // one per worker
 };
 
@@ -30,13 +32,16 @@ struct rk_plane {
 	uint32_t started;
 	struct rk_keepalive keepalive;
 	struct rk_plane_port *ports;
+	unsigned sockets;     // of all ports
+	uint32_t descriptors; // of one worker, see struct rk_plane_options
 	int helper_lost_fd;
 };
 
 // Descriptors that are nobody's flow: listeners of a few ports, the rings, the control thread's.
 #define DESCRIPTORS_RESERVED 96
 #define POOL_SIZE_MIN        4
-#define FLOW_LIMIT_MIN       4
+// A range leaves each worker this many descriptors for clients.
+#define RANGE_ROOM_MIN 64
 
 uint32_t plane_choose_workers(uint32_t configured)
 {
@@ -64,11 +69,12 @@ static void fit_descriptors(struct rk_plane_options *options)
 		       : 0;
 	if (options->pool_size > each / 16)
 		options->pool_size = each / 16 > POOL_SIZE_MIN ? each / 16 : POOL_SIZE_MIN;
-	flows = each > SOCKET_KIND_COUNT * options->pool_size
-			? (each - SOCKET_KIND_COUNT * options->pool_size) / 2
-			: 0;
+	options->descriptors = each > SOCKET_KIND_COUNT * options->pool_size
+				       ? each - SOCKET_KIND_COUNT * options->pool_size
+				       : 0;
+	flows = options->descriptors / 2;
 	if (options->max_flows > flows)
-		options->max_flows = flows > FLOW_LIMIT_MIN ? flows : FLOW_LIMIT_MIN;
+		options->max_flows = flows > WORKER_FLOWS_MIN ? flows : WORKER_FLOWS_MIN;
 }
 
 // Workers take no signals: those are the control thread's.
@@ -133,6 +139,7 @@ int plane_start(
 	if (code == 0) {
 		plane->worker_count = options->workers;
 		plane->keepalive = options->keepalive;
+		plane->descriptors = fitted.descriptors;
 		plane->helper_lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		plane->workers = calloc(options->workers, sizeof(*plane->workers));
 		code = !plane->workers ? -ENOMEM : plane->helper_lost_fd < 0 ? -errno : 0;
@@ -213,14 +220,17 @@ static void free_port(struct rk_plane_port *port, uint32_t count)
 
 static struct rk_plane_port *make_port(struct rk_plane *plane, const struct rk_forward *forward)
 {
+	size_t listeners = sockets_capacity(forward, plane->worker_count);
 	struct rk_plane_port *port =
 		calloc(1, sizeof(*port) + plane->worker_count * sizeof(port->shares[0]));
 
 	if (!port)
 		return NULL;
 	port->id = forward->id;
+	port->sockets = sockets_needed(forward, plane->worker_count);
 	for (uint32_t i = 0; i < plane->worker_count; i++) {
-		port->shares[i] = calloc(1, sizeof(struct rk_share));
+		port->shares[i] =
+			calloc(1, sizeof(struct rk_share) + listeners * sizeof(struct rk_listener));
 		if (!port->shares[i]) {
 			free_port(port, plane->worker_count);
 			return NULL;
@@ -245,11 +255,36 @@ static int hand_over(struct rk_plane *plane, struct rk_plane_port *port)
 	return result;
 }
 
-int plane_add(struct rk_plane *plane, const struct rk_forward *forward, struct rk_error *e)
+// A range that leaves no descriptors for clients is refused before the first socket is made.
+static int check_descriptors(
+	const struct rk_plane *plane, const struct rk_forward *forward, struct rk_error *e)
 {
-	struct rk_plane_port *port = make_port(plane, forward);
-	int result;
+	unsigned sockets = plane->sockets + sockets_needed(forward, plane->worker_count);
+	unsigned room = plane->worker_count * plane->descriptors;
+	unsigned least = plane->worker_count * RANGE_ROOM_MIN;
+	struct rlimit limit = {0};
 
+	if (forward->port_count == 1 || sockets + least <= room)
+		return 0;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	error_set(e, EMFILE, "%u ports need %u descriptors, and %u are left", forward->port_count,
+		sockets - plane->sockets,
+		room > plane->sockets + least ? room - plane->sockets - least : 0);
+	return error_hint(e,
+		"raise the hard limit of open files from %llu to %llu or more (ulimit -Hn, "
+		"LimitNOFILE= of the service)",
+		(unsigned long long)limit.rlim_max,
+		(unsigned long long)limit.rlim_cur + sockets + least - room);
+}
+
+int plane_add(struct rk_plane *plane, struct rk_forward *forward, struct rk_error *e)
+{
+	struct rk_plane_port *port;
+	int result = check_descriptors(plane, forward, e);
+
+	if (result < 0)
+		return result;
+	port = make_port(plane, forward);
 	free_retired(plane);
 	if (!port)
 		return error_errno(e, ENOMEM, "cannot add port %u", forward->id);
@@ -258,8 +293,10 @@ int plane_add(struct rk_plane *plane, const struct rk_forward *forward, struct r
 		free_port(port, plane->worker_count);
 		return result;
 	}
+	memcpy(forward->listeners, port->shares[0]->forward.listeners, sizeof(forward->listeners));
 	port->next = plane->ports;
 	plane->ports = port;
+	plane->sockets += port->sockets;
 	result = hand_over(plane, port);
 	if (result < 0) {
 		plane_remove(plane, forward->id, NULL);
@@ -276,6 +313,7 @@ int plane_remove(struct rk_plane *plane, uint32_t id, struct rk_error *e)
 	if (!port)
 		return error_set(e, ENOENT, "no port has the id %u", id);
 	*link = port->next;
+	plane->sockets -= port->sockets;
 	for (uint32_t i = 0; i < plane->worker_count; i++) {
 		struct rk_command command = {.type = COMMAND_REMOVE, .id = id};
 
@@ -283,6 +321,25 @@ int plane_remove(struct rk_plane *plane, uint32_t id, struct rk_error *e)
 	}
 	free(port); // the shares are the workers' to retire
 	free_retired(plane);
+	return 0;
+}
+
+int plane_retarget(struct rk_plane *plane, const struct rk_forward *forward, struct rk_error *e)
+{
+	int result = 0;
+
+	if (!*find_port(plane, forward->id))
+		return error_set(e, ENOENT, "no port has the id %u", forward->id);
+	for (uint32_t i = 0; i < plane->worker_count; i++) {
+		struct rk_command command = {
+			.type = COMMAND_RETARGET, .id = forward->id, .forward = forward};
+		int changed = worker_command(&plane->workers[i], &command);
+
+		if (result == 0)
+			result = changed;
+	}
+	if (result < 0)
+		return error_errno(e, -result, "cannot retarget port %u", forward->id);
 	return 0;
 }
 

@@ -26,6 +26,9 @@ struct rk_plane_options {
 	uint32_t udp_idle_timeout_ms;
 	uint32_t connect_timeout_ms;
 	struct rk_keepalive keepalive; // of both sockets of a TCP flow
+	// Set by the plane: what a worker may open for flows and for listeners beyond the first
+	// few.
+	uint32_t descriptors;
 };
 
 enum rk_port_state { PORT_LISTENING, PORT_PAUSED, PORT_FAILED };
@@ -59,9 +62,13 @@ int plane_set_helper(
 // A descriptor that becomes readable when the helper has gone (a worker saw EOF); read it to clear.
 int plane_helper_lost_fd(const struct rk_plane *plane);
 
-// Opens the listeners and starts to accept; all or nothing. -EADDRINUSE, -EACCES (privileged
-// port)... with *e naming the address and the remedy.
-int plane_add(struct rk_plane *plane, const struct rk_forward *forward, struct rk_error *e);
+// Opens the listeners and starts to accept; all or nothing. Where the kernel chooses the port,
+// forward->listeners name it afterwards. -EADDRINUSE, -EACCES (privileged port), -EMFILE... with *e
+// naming the address and the remedy.
+int plane_add(struct rk_plane *plane, struct rk_forward *forward, struct rk_error *e);
+// Flows that begin from now on go to the targets of `forward`, whose id names the port; listeners
+// and live flows stay. Returns when all workers have changed over. -ENOENT: no such id.
+int plane_retarget(struct rk_plane *plane, const struct rk_forward *forward, struct rk_error *e);
 // Closes the listeners, returns when they are gone; live flows go on. -ENOENT: no such id.
 int plane_remove(struct rk_plane *plane, uint32_t id, struct rk_error *e);
 int plane_stats(struct rk_plane *plane, uint32_t id, struct rk_port_stats *stats);

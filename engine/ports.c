@@ -7,14 +7,14 @@
 // lock is never taken by a worker.
 
 #include "engine/ports.h"
+#include "base/log.h"
 #include "engine/ports_forward.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PORT_SPEC_TEXT_MAX 256
 
 struct rk_ports {
 	pthread_mutex_t lock;
@@ -25,6 +25,7 @@ struct rk_ports {
 	size_t capacity;
 	uint32_t last_id;
 	struct rk_source_policy source_policy;
+	struct rk_leases *leases;
 };
 
 struct rk_ports *ports_create(struct rk_plane *plane)
@@ -33,6 +34,11 @@ struct rk_ports *ports_create(struct rk_plane *plane)
 
 	if (!ports)
 		return NULL;
+	ports->leases = leases_create();
+	if (!ports->leases) {
+		free(ports);
+		return NULL;
+	}
 	pthread_mutex_init(&ports->lock, NULL);
 	ports->plane = plane;
 	return ports;
@@ -43,6 +49,7 @@ void ports_destroy(struct rk_ports *ports)
 	if (!ports)
 		return;
 	pthread_mutex_destroy(&ports->lock);
+	leases_destroy(ports->leases);
 	free(ports->items);
 	free(ports);
 }
@@ -92,7 +99,7 @@ static int reserve_entry(struct rk_ports *ports, struct rk_error *e)
 }
 
 // "::1" and "0:0::1" are one address; no address is a parent of its own, as upstream sees it.
-static bool same_parent_ip(const char *a, const char *b)
+static bool same_ip(const char *a, const char *b)
 {
 	struct rk_addr left;
 	struct rk_addr right;
@@ -109,15 +116,29 @@ static int check_conflict(
 	for (size_t i = 0; i < ports->count; i++) {
 		const struct rk_port_spec *other = &ports->items[i].spec;
 
-		if (other->proto == spec->proto && other->parent_port == spec->parent_port &&
-			same_parent_ip(other->parent_ip, spec->parent_ip))
+		if (port_spec_overlaps(other, spec) && same_ip(other->parent_ip, spec->parent_ip))
 			return error_set(e, EEXIST, "conflict with ID %u", ports->items[i].id);
 	}
 	return 0;
 }
 
+// What only the data plane can do.
+static int check_ability(
+	const struct rk_ports *ports, const struct rk_port_spec *spec, struct rk_error *e)
+{
+	const char *what = spec->parent_port == 0      ? "choose a port"
+			   : port_spec_count(spec) > 1 ? "publish a range of ports"
+						       : NULL;
+
+	if (!ports->backend || !what)
+		return 0;
+	error_set(
+		e, EOPNOTSUPP, "the port driver %s cannot %s", ports->backend->driver->name, what);
+	return error_hint(e, "use [port] driver = builtin, or name each port");
+}
+
 static int open_port(struct rk_ports *ports, const struct rk_port_spec *spec,
-	const struct rk_forward *forward, struct rk_error *e)
+	struct rk_forward *forward, struct rk_error *e)
 {
 	if (ports->backend)
 		return ports->backend->driver->add(ports->backend, spec, forward, e);
@@ -138,14 +159,15 @@ static int read_stats(struct rk_ports *ports, uint32_t id, struct rk_port_stats 
 	return ports->backend ? 0 : plane_stats(ports->plane, id, stats);
 }
 
-// The entry of a port that was opened.
-static void fill_port(const struct rk_ports *ports, struct rk_port *port, uint32_t id,
+// The entry of a port that was opened or led elsewhere.
+static void fill_port(const struct rk_ports *ports, struct rk_port *port,
 	const struct rk_port_spec *spec, const struct rk_forward *forward)
 {
-	*port = (struct rk_port){.id = id,
+	*port = (struct rk_port){.id = forward->id,
 		.spec = *spec,
 		.source_ip = forward->source_ip,
 		.proxy_protocol = forward->proxy_protocol};
+	port->spec.parent_port = addr_port(&forward->listeners[0]);
 	for (unsigned i = 0; i < 2; i++) {
 		if (forward->remote[i].own.count > 0)
 			port->source_levels[i] = ports_source_level(&ports->source_policy,
@@ -153,45 +175,123 @@ static void fill_port(const struct rk_ports *ports, struct rk_port *port, uint32
 	}
 }
 
-static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec, struct rk_port *port,
+static int resolve(const struct rk_ports *ports, const struct rk_port_spec *spec, uint32_t id,
+	struct rk_forward *forward, struct rk_error *e)
+{
+	int rc = ports_forward_resolve(forward, spec, e);
+
+	if (rc == 0)
+		rc = ports_source_resolve(forward, spec, &ports->source_policy, e);
+	forward->id = id;
+	return rc;
+}
+
+static int close_port_quietly(struct rk_ports *ports, uint32_t id, int rc)
+{
+	close_port(ports, id, NULL);
+	return rc;
+}
+
+static int set_owner(struct rk_ports *ports, struct rk_port *port, const struct rk_owner *owner,
 	struct rk_error *e)
 {
-	struct rk_forward forward;
-	int rc = check_conflict(ports, spec, e);
+	int rc = leases_set(ports->leases, port->id, port->spec.owned ? owner : NULL);
 
+	if (rc < 0)
+		return error_errno(e, -rc, "watch the owner of port %u", port->id);
+	port->owner = port->spec.owned && owner ? owner->pid : 0;
+	return 0;
+}
+
+static void free_ended_locked(struct rk_ports *ports);
+
+static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec,
+	const struct rk_owner *owner, struct rk_port *port, struct rk_error *e)
+{
+	struct rk_forward forward;
+	int rc;
+
+	// Whoever takes the place of an owner that was killed must not find its port still there.
+	free_ended_locked(ports);
+	rc = port_spec_check(spec, e);
+	if (rc == 0)
+		rc = check_ability(ports, spec, e);
+	if (rc == 0)
+		rc = check_conflict(ports, spec, e);
 	if (rc == 0)
 		rc = reserve_entry(ports, e);
 	if (rc < 0)
 		return rc;
 	if (ports->last_id == UINT32_MAX)
 		return error_set(e, ENOSPC, "all port ids of this run are used");
-	rc = ports_forward_resolve(&forward, spec, e);
+	rc = resolve(ports, spec, ports->last_id + 1, &forward, e);
 	if (rc == 0)
-		rc = ports_source_resolve(&forward, spec, &ports->source_policy, e);
+		rc = open_port(ports, spec, &forward, e);
 	if (rc < 0)
 		return rc;
-	forward.id = ports->last_id + 1;
-	rc = open_port(ports, spec, &forward, e);
+	fill_port(ports, port, spec, &forward);
+	rc = set_owner(ports, port, owner, e);
 	if (rc < 0)
-		return rc;
-	fill_port(ports, port, ++ports->last_id, spec, &forward);
+		return close_port_quietly(ports, forward.id, rc);
+	ports->last_id++;
 	ports->items[ports->count++] = *port;
 	return 0;
 }
 
-int ports_add(struct rk_ports *ports, const struct rk_port_spec *spec, struct rk_port *port,
-	struct rk_error *e)
+int ports_add(struct rk_ports *ports, const struct rk_port_spec *spec, const struct rk_owner *owner,
+	struct rk_port *port, struct rk_error *e)
 {
 	int rc = check_driver(ports, e);
 
-	if (rc == 0)
-		rc = port_spec_check(spec, e);
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&ports->lock);
-	rc = add_locked(ports, spec, port, e);
+	rc = add_locked(ports, spec, owner, port, e);
 	pthread_mutex_unlock(&ports->lock);
 	return rc;
+}
+
+static bool same_spec(const struct rk_port_spec *a, const struct rk_port_spec *b)
+{
+	return a->proto == b->proto && a->parent_port == b->parent_port &&
+	       a->parent_port_end == b->parent_port_end && a->child_port == b->child_port &&
+	       same_ip(a->parent_ip, b->parent_ip) && same_ip(a->child_ip, b->child_ip) &&
+	       a->source_ip == b->source_ip && a->proxy_protocol == b->proxy_protocol &&
+	       a->proxy_protocol_set == b->proxy_protocol_set;
+}
+
+static struct rk_port *find_same(struct rk_ports *ports, const struct rk_port_spec *spec)
+{
+	for (size_t i = 0; i < ports->count; i++)
+		if (same_spec(&ports->items[i].spec, spec))
+			return &ports->items[i];
+	return NULL;
+}
+
+int ports_ensure(struct rk_ports *ports, const struct rk_port_spec *spec,
+	const struct rk_owner *owner, struct rk_port *port, struct rk_error *e)
+{
+	struct rk_port *same;
+	int rc = check_driver(ports, e);
+
+	if (rc < 0)
+		return rc;
+	if (spec->parent_port == 0)
+		return error_set(e, EINVAL,
+			"parent port 0 (the kernel chooses) is another one each "
+			"time: only a new port can have it");
+	pthread_mutex_lock(&ports->lock);
+	free_ended_locked(ports);
+	same = find_same(ports, spec);
+	if (same) {
+		same->spec.owned = spec->owned;
+		rc = set_owner(ports, same, owner, e);
+		*port = *same;
+	} else {
+		rc = add_locked(ports, spec, owner, port, e);
+	}
+	pthread_mutex_unlock(&ports->lock);
+	return rc < 0 ? rc : same != NULL;
 }
 
 static struct rk_port *find_locked(struct rk_ports *ports, uint32_t id)
@@ -213,6 +313,7 @@ static int remove_locked(struct rk_ports *ports, uint32_t id, struct rk_error *e
 	rc = close_port(ports, id, e);
 	if (rc < 0)
 		return rc;
+	leases_set(ports->leases, id, NULL);
 	after = ports->count - (size_t)(port - ports->items) - 1;
 	memmove(port, port + 1, after * sizeof(*port));
 	ports->count--;
@@ -231,6 +332,60 @@ int ports_remove(struct rk_ports *ports, uint32_t id, struct rk_error *e)
 	return rc;
 }
 
+static int check_ids(struct rk_ports *ports, const uint32_t *ids, size_t count, struct rk_error *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!find_locked(ports, ids[i]))
+			return error_set(e, ENOENT, "unknown id: %u", ids[i]);
+		for (size_t j = 0; j < i; j++)
+			if (ids[i] == ids[j])
+				return error_set(e, EINVAL, "id %u is listed twice", ids[i]);
+	}
+	return 0;
+}
+
+int ports_remove_all(struct rk_ports *ports, const uint32_t *ids, size_t count, struct rk_error *e)
+{
+	int rc = check_driver(ports, e);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&ports->lock);
+	rc = check_ids(ports, ids, count, e);
+	for (size_t i = 0; i < count && rc == 0; i++)
+		rc = remove_locked(ports, ids[i], e);
+	pthread_mutex_unlock(&ports->lock);
+	return rc;
+}
+
+int ports_owners_fd(const struct rk_ports *ports)
+{
+	return leases_watch_fd(ports->leases);
+}
+
+static void free_ended_locked(struct rk_ports *ports)
+{
+	struct rk_port *port;
+	struct rk_error e;
+	uint32_t id;
+
+	while ((id = leases_take_ended(ports->leases))) {
+		port = find_locked(ports, id);
+		if (!port)
+			continue;
+		log_info("port %u goes with process %d, which has ended", id, port->owner);
+		if (remove_locked(ports, id, &e) < 0)
+			log_failure(&e);
+	}
+}
+
+void ports_free_ended(struct rk_ports *ports)
+{
+	pthread_mutex_lock(&ports->lock);
+	free_ended_locked(ports);
+	pthread_mutex_unlock(&ports->lock);
+}
+
 // Takes back ids first..last of a list that failed half way.
 static void remove_range(struct rk_ports *ports, uint32_t first, uint32_t last)
 {
@@ -238,10 +393,10 @@ static void remove_range(struct rk_ports *ports, uint32_t first, uint32_t last)
 		remove_locked(ports, id, NULL);
 }
 
-int ports_add_all(
-	struct rk_ports *ports, const struct rk_port_spec *specs, size_t count, struct rk_error *e)
+int ports_add_all(struct rk_ports *ports, const struct rk_port_spec *specs, size_t count,
+	const struct rk_owner *owner, struct rk_port *added, struct rk_error *e)
 {
-	char text[PORT_SPEC_TEXT_MAX];
+	char text[RK_PORT_TEXT_MAX];
 	struct rk_port port;
 	uint32_t first;
 	int rc = count > 0 ? check_driver(ports, e) : 0;
@@ -251,14 +406,60 @@ int ports_add_all(
 	pthread_mutex_lock(&ports->lock);
 	first = ports->last_id + 1;
 	for (size_t i = 0; i < count; i++) {
-		rc = port_spec_check(&specs[i], e);
-		if (rc == 0)
-			rc = add_locked(ports, &specs[i], &port, e);
+		rc = add_locked(ports, &specs[i], owner, added ? &added[i] : &port, e);
 		if (rc == 0)
 			continue;
 		rc = error_wrap(e, "publish %s", port_spec_format(&specs[i], text, sizeof(text)));
 		remove_range(ports, first, ports->last_id);
 		break;
+	}
+	pthread_mutex_unlock(&ports->lock);
+	return rc;
+}
+
+static int retarget_locked(struct rk_ports *ports, struct rk_port *port,
+	const struct rk_port_spec *spec, struct rk_error *e)
+{
+	pid_t owner = port->owner;
+	struct rk_forward forward;
+	int rc = port_spec_check(spec, e);
+
+	if (rc == 0)
+		rc = resolve(ports, spec, port->id, &forward, e);
+	if (rc == 0)
+		rc = plane_retarget(ports->plane, &forward, e);
+	if (rc < 0)
+		return rc;
+	fill_port(ports, port, spec, &forward);
+	port->owner = owner;
+	return 0;
+}
+
+int ports_retarget(struct rk_ports *ports, uint32_t id, const char *child_ip, uint16_t child_port,
+	struct rk_port *port, struct rk_error *e)
+{
+	struct rk_port *entry;
+	struct rk_port_spec spec;
+	int rc = check_driver(ports, e);
+
+	if (rc < 0)
+		return rc;
+	if (!ports->plane)
+		return error_set(e, EOPNOTSUPP,
+			"the port driver %s cannot lead a port to another address",
+			ports->backend->driver->name);
+	pthread_mutex_lock(&ports->lock);
+	entry = find_locked(ports, id);
+	if (entry) {
+		spec = entry->spec;
+		if (child_ip)
+			snprintf(spec.child_ip, sizeof(spec.child_ip), "%s", child_ip);
+		if (child_port)
+			spec.child_port = child_port;
+		rc = retarget_locked(ports, entry, &spec, e);
+		*port = *entry;
+	} else {
+		rc = error_set(e, ENOENT, "unknown id: %u", id);
 	}
 	pthread_mutex_unlock(&ports->lock);
 	return rc;

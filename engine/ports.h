@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "config/portspec.h"
 #include "drivers/driver.h"
+#include "engine/lease.h"
 #include "engine/plane.h"
 #include "engine/ports_source.h"
 
@@ -21,6 +22,7 @@ struct rk_port {
 	enum rk_source_ip source_ip;
 	enum rk_source_level source_levels[2];
 	enum rk_proxy_protocol proxy_protocol;
+	pid_t owner; // process that it belongs to (spec.owned), as our PID namespace numbers it
 };
 
 struct rk_port_report {
@@ -41,16 +43,34 @@ int ports_describe_death(struct rk_ports *ports, struct rk_error *e);
 // Forgets the table; the plane keeps its ports until plane_stop().
 void ports_destroy(struct rk_ports *ports);
 
-// Publishes one port; *port is the new entry. -EEXIST: same protocol, parent address and parent
-// port as an existing one ("conflict with ID n"); -EINVAL, -EADDRINUSE, -EACCES and the other
-// codes of plane_add() with *e saying why.
-int ports_add(struct rk_ports *ports, const struct rk_port_spec *spec, struct rk_port *port,
-	struct rk_error *e);
-// Publishes all of the list or none; *e names the spec that failed.
-int ports_add_all(
-	struct rk_ports *ports, const struct rk_port_spec *specs, size_t count, struct rk_error *e);
+// Publishes one port or range; *port is the new entry, with the port that the kernel chose where
+// the spec's was 0. `owner` (borrowed, may be NULL) is whom a spec with `owned` belongs to.
+// -EEXIST: same protocol, parent address and parent port as an existing one ("conflict with ID n");
+// -EINVAL, -EADDRINUSE, -EACCES and the other codes of plane_add() with *e saying why; -EOPNOTSUPP:
+// the port driver cannot do it.
+int ports_add(struct rk_ports *ports, const struct rk_port_spec *spec, const struct rk_owner *owner,
+	struct rk_port *port, struct rk_error *e);
+// The same, but finds the port when it is published already with exactly this spec, and makes it
+// the owner's. 1 = it was there, 0 = it is new.
+int ports_ensure(struct rk_ports *ports, const struct rk_port_spec *spec,
+	const struct rk_owner *owner, struct rk_port *port, struct rk_error *e);
+// Publishes all of the list or none; *e names the spec that failed. `added` (may be NULL) takes
+// `count` entries.
+int ports_add_all(struct rk_ports *ports, const struct rk_port_spec *specs, size_t count,
+	const struct rk_owner *owner, struct rk_port *added, struct rk_error *e);
+// Leads the port to another address of the child: `child_ip` NULL and `child_port` 0 stay as they
+// are. Clients are accepted all the time; connections that are established stay with the former
+// address. *port is the entry as it is now. -ENOENT: no such id.
+int ports_retarget(struct rk_ports *ports, uint32_t id, const char *child_ip, uint16_t child_port,
+	struct rk_port *port, struct rk_error *e);
 // Returns when the host's sockets are gone. -ENOENT: no such id.
 int ports_remove(struct rk_ports *ports, uint32_t id, struct rk_error *e);
+// All of the list or, when an id is unknown or listed twice, none.
+int ports_remove_all(struct rk_ports *ports, const uint32_t *ids, size_t count, struct rk_error *e);
+
+// Readable when a process that owns ports has ended: ports_free_ended() is due.
+int ports_owners_fd(const struct rk_ports *ports);
+void ports_free_ended(struct rk_ports *ports);
 
 // Copies of all entries by ascending id; the caller frees *list. The length or -code.
 ssize_t ports_list(struct rk_ports *ports, struct rk_port **list, struct rk_error *e);

@@ -110,6 +110,7 @@ int ports_forward_resolve(
 		return rc;
 	memset(forward, 0, sizeof(*forward));
 	forward->socktype = proto_is_udp(spec->proto) ? SOCK_DGRAM : SOCK_STREAM;
+	forward->port_count = port_spec_count(spec);
 	add_listeners(forward, &parent, spec->proto);
 	if (!spec->child_ip[0]) {
 		add_default_targets(forward, &parent, spec->child_port);

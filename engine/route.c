@@ -18,7 +18,7 @@ static unsigned target_count(const struct rk_route *route, const struct rk_share
 	}
 }
 
-const struct rk_addr *route_target(const struct rk_route *route, const struct rk_share *share)
+static const struct rk_addr *base_target(const struct rk_route *route, const struct rk_share *share)
 {
 	const struct rk_forward *forward = &share->forward;
 
@@ -31,6 +31,14 @@ const struct rk_addr *route_target(const struct rk_route *route, const struct rk
 		return route->target < forward->target_count ? &forward->targets[route->target]
 							     : &forward->last_target;
 	}
+}
+
+struct rk_addr route_target(const struct rk_route *route, const struct rk_share *share)
+{
+	struct rk_addr target = *base_target(route, share);
+
+	addr_set_port(&target, (uint16_t)(addr_port(&target) + route->port_offset));
+	return target;
 }
 
 static bool start_list(
@@ -54,13 +62,30 @@ static bool can_be_shown(const struct rk_addr *client)
 	return client->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_LINKLOCAL(&client->in6.sin6_addr);
 }
 
-bool route_start(struct rk_route *route, const struct rk_share *share, const struct rk_addr *client)
+static bool begin(
+	struct rk_route *route, const struct rk_share *share, const struct rk_addr *client)
 {
-	*route = (struct rk_route){.family = client->sa.sa_family == AF_INET6};
+	route->generation = share->targets_generation;
 	if (share->forward.source_ip == SOURCE_IP_OFF || addr_is_loopback(client))
 		return start_list(route, share, ROUTE_LOCAL);
 	return (can_be_shown(client) && start_list(route, share, ROUTE_OWN)) ||
 	       (may_downgrade(share) && start_list(route, share, ROUTE_REMOTE));
+}
+
+bool route_start(
+	struct rk_route *route, const struct rk_listener *listener, const struct rk_addr *client)
+{
+	*route = (struct rk_route){
+		.family = client->sa.sa_family == AF_INET6,
+		.port_offset = listener->port_offset,
+	};
+	return begin(route, listener->share, client);
+}
+
+bool route_refresh(
+	struct rk_route *route, const struct rk_share *share, const struct rk_addr *client)
+{
+	return !route_is_stale(route, share) || begin(route, share, client);
 }
 
 int route_bind(const struct rk_route *route, int fd, const struct rk_addr *client)
@@ -89,6 +114,11 @@ bool route_retry(struct rk_route *route, const struct rk_share *share, int error
 {
 	unsigned count = target_count(route, share);
 
+	// The next try asks route_refresh().
+	if (route_is_stale(route, share))
+		return true;
+	if (count == 0)
+		return false;
 	if (route->list == ROUTE_OWN && !route->any_port && is_about_the_port(error)) {
 		route->any_port = true;
 		return true;
@@ -103,13 +133,14 @@ bool route_retry(struct rk_route *route, const struct rk_share *share, int error
 
 bool route_has_next(const struct rk_route *route, const struct rk_share *share)
 {
-	return route->tried + 1u < target_count(route, share) ||
+	return route_is_stale(route, share) || route->tried + 1u < target_count(route, share) ||
 	       (route->list == ROUTE_OWN && may_downgrade(share));
 }
 
 void route_remember(const struct rk_route *route, struct rk_share *share)
 {
-	share->preferred_targets[route->list][route->family] = route->target;
+	if (!route_is_stale(route, share))
+		share->preferred_targets[route->list][route->family] = route->target;
 }
 
 void route_count(struct rk_route *route, struct rk_share *share)

@@ -104,9 +104,14 @@ static int start_ports(
 		ports_use_source_policy(service->ports, &policy);
 	if (service->backend.driver)
 		ports_use_backend(service->ports, &service->backend);
-	return ports_add_all(
-		service->ports, config->port.publish.items, config->port.publish.count, e);
+	return ports_add_all(service->ports, config->port.publish.items, config->port.publish.count,
+		NULL, NULL, e);
 }
+
+// What clients of the API may use beyond RootlessKit's: docs/api.md.
+static const char *const backend_features[] = {"ensure", "bulk", "owner", NULL};
+static const char *const plane_features[] = {
+	"ensure", "bulk", "owner", "retarget", "range", "choose-port", NULL};
 
 static int start_api(struct rk_service *service, const struct rk_config *config,
 	const struct rk_state_dir *dir, struct rk_error *e)
@@ -123,8 +128,12 @@ static int start_api(struct rk_service *service, const struct rk_config *config,
 
 	if (!(port->flags & PORT_HIDDEN))
 		info.port_driver = port->name;
-	if (service->plane)
+	if (service->backend.driver)
+		info.features = backend_features;
+	if (service->plane) {
 		info.io_name = plane_io_name(service->plane);
+		info.features = plane_features;
+	}
 	if (config->api.socket[0])
 		return api_start(&service->api, config->api.socket, &info, service->ports, e);
 	if (state_dir_path(dir, "api.sock", path, sizeof(path)) < 0)
@@ -180,6 +189,16 @@ int service_helper_lost_fd(const struct rk_service *service)
 int service_backend_lost_fd(const struct rk_service *service)
 {
 	return service->backend.driver ? service->backend.watch_fd : -1;
+}
+
+int service_owners_fd(const struct rk_service *service)
+{
+	return service->ports ? ports_owners_fd(service->ports) : -1;
+}
+
+void service_free_ended(struct rk_service *service)
+{
+	ports_free_ended(service->ports);
 }
 
 int service_describe_death(struct rk_service *service, struct rk_error *e)

@@ -28,5 +28,9 @@ int service_helper_lost_fd(const struct rk_service *service);
 // how it died.
 int service_backend_lost_fd(const struct rk_service *service);
 int service_describe_death(struct rk_service *service, struct rk_error *e);
+// Readable when a process that owns ports has ended, -1 when there is nothing to watch; the second
+// frees its ports.
+int service_owners_fd(const struct rk_service *service);
+void service_free_ended(struct rk_service *service);
 // In order: no more requests, no more traffic. Safe when nothing was started.
 void service_stop(struct rk_service *service);

@@ -19,15 +19,15 @@ struct rk_share;
 struct rk_listener {
 	struct rk_share *share;
 	struct rk_timer pause;
-	struct rk_node starved; // UDP: waits for a datagram buffer
+	struct rk_node waiting; // TCP: for a free flow; UDP: for a datagram buffer
 	struct rk_addr addr;    // as bound
 	uint32_t slot;          // index in the worker's table
 	int fd;                 // -1 once closed
+	uint32_t sends;         // UDP: replies in flight
+	uint16_t port_offset;   // in the port's range: what is added to the target's port
 	bool armed;             // accept or receive in flight
 	bool stopping;          // being closed
 	bool wildcard;          // bound to all addresses: replies need the address the client used
-	uint32_t sends;         // UDP: replies in flight
-	bool full;              // armed again when flows are free
 };
 
 // Written by the worker only.
@@ -54,10 +54,9 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t amount)
 enum rk_route_list { ROUTE_LOCAL, ROUTE_OWN, ROUTE_REMOTE, ROUTE_LIST_COUNT };
 
 struct rk_share {
-	struct rk_forward forward;     // constant
+	struct rk_forward forward;     // the targets change with a retarget, the rest never
 	struct rk_keepalive keepalive; // constant
-	struct rk_listener listeners[RK_FORWARD_LISTENERS_MAX];
-	unsigned listener_count;
+	uint32_t targets_generation;   // counts the retargets
 	// The target that answered last, by list and family of the client.
 	uint8_t preferred_targets[ROUTE_LIST_COUNT][2];
 	uint32_t flows;             // live flows that refer to it
@@ -66,4 +65,7 @@ struct rk_share {
 	struct rk_node node;        // in the worker's list until closed
 	struct rk_share *next_retired;
 	struct rk_counters counters;
+	unsigned open_listeners;
+	unsigned listener_count;
+	struct rk_listener listeners[]; // sockets_capacity() of them
 };

@@ -80,33 +80,92 @@ static int open_one(const struct rk_share *share, const struct rk_addr *addr, bo
 	return result < 0 ? result : fd_take(&fd);
 }
 
-static void keep(struct rk_share *share, int fd, const struct rk_addr *addr)
+// A range of at most this many ports has a socket per worker for each, as single ports have.
+#define RANGE_SHARED_MAX 64
+// How often the kernel is asked for a port that turns out to be taken in the other family.
+#define CHOICES_MAX 64
+
+static bool is_dealt_out(const struct rk_forward *forward)
 {
-	share->listeners[share->listener_count++] = (struct rk_listener){
-		.share = share, .fd = fd, .addr = *addr, .wildcard = addr_is_wildcard(addr)};
+	return forward->port_count > RANGE_SHARED_MAX;
 }
 
-// One address for every worker.
-static int open_address(struct rk_share *const *shares, unsigned count, const struct rk_addr *addr)
+unsigned sockets_capacity(const struct rk_forward *forward, unsigned workers)
+{
+	unsigned ports = is_dealt_out(forward) ? (forward->port_count + workers - 1) / workers
+					       : forward->port_count;
+
+	return ports * forward->listener_count;
+}
+
+unsigned sockets_needed(const struct rk_forward *forward, unsigned workers)
+{
+	return forward->port_count * forward->listener_count *
+	       (is_dealt_out(forward) ? 1 : workers);
+}
+
+static void keep(struct rk_share *share, int fd, const struct rk_addr *addr, unsigned offset)
+{
+	share->listeners[share->listener_count++] = (struct rk_listener){
+		.share = share,
+		.fd = fd,
+		.addr = *addr,
+		.port_offset = (uint16_t)offset,
+		.wildcard = addr_is_wildcard(addr),
+	};
+	share->open_listeners++;
+}
+
+// One address for each of these workers. Port 0 becomes the one that the kernel chose.
+static int open_address(
+	struct rk_share *const *shares, unsigned count, struct rk_addr *addr, unsigned offset)
 {
 	for (unsigned i = 0; i < count; i++) {
 		int fd = open_one(shares[i], addr, i > 0);
+		socklen_t length = sizeof(*addr);
 
 		if (fd < 0)
 			return fd;
-		keep(shares[i], fd, addr);
+		if (addr_port(addr) == 0 && getsockname(fd, &addr->sa, &length) < 0) {
+			fd_close(&fd);
+			return -errno;
+		}
+		keep(shares[i], fd, addr, offset);
 	}
 	return 0;
 }
 
-static int start_listening(struct rk_share *const *shares, unsigned count)
+// One address with every port of the range; *addr is the one that failed, or that of the first.
+static int open_range(struct rk_share *const *shares, unsigned count, struct rk_addr *addr)
+{
+	const struct rk_forward *forward = &shares[0]->forward;
+	uint16_t first = addr_port(addr);
+	int result = 0;
+
+	for (unsigned offset = 0; offset < forward->port_count && result == 0; offset++) {
+		addr_set_port(addr, (uint16_t)(first + offset));
+		if (is_dealt_out(forward))
+			result = open_address(&shares[offset % count], 1, addr, offset);
+		else
+			result = open_address(shares, count, addr, offset);
+	}
+	if (result == 0 && first)
+		addr_set_port(addr, first);
+	return result;
+}
+
+// Only here a socket that was bound with SO_REUSEADDR learns that another listens: *addr is its.
+static int start_listening(struct rk_share *const *shares, unsigned count, struct rk_addr *addr)
 {
 	if (shares[0]->forward.socktype != SOCK_STREAM)
 		return 0;
-	for (unsigned i = 0; i < count; i++)
-		for (unsigned j = 0; j < shares[i]->listener_count; j++)
+	for (unsigned i = 0; i < count; i++) {
+		for (unsigned j = 0; j < shares[i]->listener_count; j++) {
+			*addr = shares[i]->listeners[j].addr;
 			if (listen(shares[i]->listeners[j].fd, SOMAXCONN) < 0)
 				return -errno;
+		}
+	}
 	return 0;
 }
 
@@ -114,7 +173,7 @@ void sockets_close(struct rk_share *share)
 {
 	for (unsigned i = 0; i < share->listener_count; i++)
 		fd_close(&share->listeners[i].fd);
-	share->listener_count = 0;
+	share->listener_count = share->open_listeners = 0;
 }
 
 static bool may_be_left_out(const struct rk_forward *forward, unsigned index, int result)
@@ -123,23 +182,42 @@ static bool may_be_left_out(const struct rk_forward *forward, unsigned index, in
 	       (result == -EAFNOSUPPORT || result == -EADDRNOTAVAIL);
 }
 
-int sockets_open(struct rk_share *const *shares, unsigned count, struct rk_error *e)
+// One try at all addresses; *addr is the one that failed.
+static int try_open(struct rk_share *const *shares, unsigned count, struct rk_addr *listeners,
+	struct rk_addr *addr)
 {
 	const struct rk_forward *forward = &shares[0]->forward;
-	const struct rk_addr *addr = &forward->listeners[0];
 	int result = 0;
 
 	for (unsigned i = 0; i < forward->listener_count && result == 0; i++) {
-		addr = &forward->listeners[i];
-		result = open_address(shares, count, addr);
+		*addr = forward->listeners[i];
+		if (i > 0 && addr_port(addr) == 0)
+			addr_set_port(addr, addr_port(&listeners[0]));
+		result = open_range(shares, count, addr);
+		listeners[i] = *addr;
 		if (may_be_left_out(forward, i, result))
 			result = 0;
 	}
-	if (result == 0)
-		result = start_listening(shares, count);
-	if (result == 0)
-		return 0;
+	return result < 0 ? result : start_listening(shares, count, addr);
+}
+
+int sockets_open(struct rk_share *const *shares, unsigned count, struct rk_error *e)
+{
+	const bool chosen = addr_port(&shares[0]->forward.listeners[0]) == 0;
+	struct rk_addr listeners[RK_FORWARD_LISTENERS_MAX];
+	struct rk_addr addr;
+	int result;
+
+	for (unsigned choice = 1;; choice++) {
+		result = try_open(shares, count, listeners, &addr);
+		if (result == 0)
+			break;
+		for (unsigned i = 0; i < count; i++)
+			sockets_close(shares[i]);
+		if (!chosen || result != -EADDRINUSE || choice == CHOICES_MAX)
+			return bind_explain(&addr, shares[0]->forward.socktype, -result, e);
+	}
 	for (unsigned i = 0; i < count; i++)
-		sockets_close(shares[i]);
-	return bind_explain(addr, forward->socktype, -result, e);
+		memcpy(shares[i]->forward.listeners, listeners, sizeof(listeners));
+	return 0;
 }

@@ -321,6 +321,7 @@ static void serve_once(struct supervisor *s)
 		{service_helper_lost_fd(&s->service), POLLIN, 0},
 		{s->nsctl.pidfd, POLLIN, 0},
 		{service_backend_lost_fd(&s->service), POLLIN, 0},
+		{service_owners_fd(&s->service), POLLIN, 0},
 	};
 	int ready = poll(fds, sizeof(fds) / sizeof(fds[0]), remaining_ms(s));
 
@@ -340,6 +341,8 @@ static void serve_once(struct supervisor *s)
 		on_helper_lost(s);
 	if (fds[4].revents && s->phase != RUN_ENDED)
 		on_backend_lost(s);
+	if (fds[5].revents && s->phase != RUN_ENDED)
+		service_free_ended(&s->service);
 	if (fds[1].revents && s->phase != RUN_ENDED)
 		on_signals(s);
 }

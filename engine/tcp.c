@@ -90,9 +90,14 @@ static void flow_fail(struct rk_worker *worker, struct rk_tcp_flow *flow, int er
 // One try at the current target. 0: connecting, or waiting for a socket; else -errno.
 static int try_target(struct rk_worker *worker, struct rk_tcp_flow *flow)
 {
-	const struct rk_addr *target = route_target(&flow->route, flow->share);
-	enum rk_socket_kind kind = pool_kind(SOCK_STREAM, target->sa.sa_family);
+	struct rk_addr target;
+	enum rk_socket_kind kind;
 	int result;
+
+	if (!route_refresh(&flow->route, flow->share, &flow->client))
+		return -EADDRNOTAVAIL;
+	target = route_target(&flow->route, flow->share);
+	kind = pool_kind(SOCK_STREAM, target.sa.sa_family);
 
 	flow->fds[LANE_OUT] = pool_take(&worker->pool, &worker->timers, kind);
 	if (flow->fds[LANE_OUT] < 0 && worker->pool.kinds[kind].error)
@@ -111,7 +116,7 @@ static int try_target(struct rk_worker *worker, struct rk_tcp_flow *flow)
 	}
 	flow->state = TCP_CONNECTING;
 	flow->in_flight++;
-	ring_connect(worker->ring, flow->fds[LANE_OUT], target, flow_tag(flow, OP_TCP_CONNECT));
+	ring_connect(worker->ring, flow->fds[LANE_OUT], &target, flow_tag(flow, OP_TCP_CONNECT));
 	return 0;
 }
 
@@ -137,7 +142,7 @@ static int flow_route(struct rk_tcp_flow *flow, const struct rk_listener *listen
 	if (share->forward.source_ip != SOURCE_IP_OFF &&
 		getpeername(flow->fds[LANE_IN], &flow->client.sa, &length) < 0)
 		return -errno;
-	return route_start(&flow->route, share, &flow->client) ? 0 : -EADDRNOTAVAIL;
+	return route_start(&flow->route, listener, &flow->client) ? 0 : -EADDRNOTAVAIL;
 }
 
 void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)

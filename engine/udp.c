@@ -157,9 +157,15 @@ static void child_receive(struct rk_worker *worker, struct rk_udp_flow *flow)
 // One try at the current target. 0: open, or waiting for a socket; else -errno.
 static int try_target(struct rk_worker *worker, struct rk_udp_flow *flow)
 {
-	const struct rk_addr *target = route_target(&flow->route, flow->listener->share);
-	enum rk_socket_kind kind = pool_kind(SOCK_DGRAM, target->sa.sa_family);
+	const struct rk_share *share = flow->listener->share;
+	struct rk_addr target;
+	enum rk_socket_kind kind;
 	int result;
+
+	if (!route_refresh(&flow->route, share, &flow->client))
+		return -EADDRNOTAVAIL;
+	target = route_target(&flow->route, share);
+	kind = pool_kind(SOCK_DGRAM, target.sa.sa_family);
 
 	flow->fd = pool_take(&worker->pool, &worker->timers, kind);
 	if (flow->fd < 0 && worker->pool.kinds[kind].error)
@@ -171,7 +177,7 @@ static int try_target(struct rk_worker *worker, struct rk_udp_flow *flow)
 	}
 	result = route_bind(&flow->route, flow->fd, &flow->client);
 	// Connecting a datagram socket only looks a route up: it does not block.
-	if (result == 0 && connect(flow->fd, &target->sa, addr_length(target)) < 0)
+	if (result == 0 && connect(flow->fd, &target.sa, addr_length(&target)) < 0)
 		result = -errno;
 	if (result == 0) {
 		flow->state = UDP_OPEN;
@@ -220,6 +226,11 @@ static void flow_refused(struct rk_worker *worker, struct rk_udp_flow *flow)
 
 	atomic_store_explicit(&share->counters.last_error, ECONNREFUSED, memory_order_relaxed);
 	counter_add(&share->counters.connections_refused, 1);
+	// The port leads elsewhere now, and whom this flow talked to is gone.
+	if (flow->answered && route_is_stale(&flow->route, share)) {
+		flow_close(worker, flow);
+		return;
+	}
 	if (flow->answered || flow->in_flight > 0) {
 		if (!flow->receiving)
 			child_receive(worker, flow);
@@ -319,7 +330,7 @@ static struct rk_udp_flow *flow_create(
 	flow->fd = -1;
 	udp_table_insert(worker->udp_table, flow);
 	timer_start(&worker->timers, &flow->timer, TIMER_UDP_IDLE);
-	if (route_start(&flow->route, share, &flow->client))
+	if (route_start(&flow->route, flow->listener, &flow->client))
 		flow_connect(worker, flow);
 	else
 		flow_fail(worker, flow, EADDRNOTAVAIL);
@@ -340,9 +351,10 @@ static void client_datagram(struct rk_worker *worker, struct rk_listener *listen
 	pktinfo_read(datagram->control, datagram->control_length, &local);
 	hash = udp_table_hash(worker->udp_table, &key);
 	flow = udp_table_find(worker, &key, hash);
-	if (flow)
+	// A client that never pauses must not hold on to the target that the port had before.
+	if (flow && !route_is_stale(&flow->route, listener->share))
 		timer_start(&worker->timers, &flow->timer, TIMER_UDP_IDLE);
-	else
+	if (!flow)
 		flow = flow_create(worker, &key, hash);
 	if (flow && flow->state == UDP_OPEN) {
 		send_to_child(worker, flow, buffer, offset, (uint32_t)datagram->payload_length);
@@ -394,7 +406,7 @@ void udp_listener_complete(struct rk_worker *worker, const struct rk_completion 
 	if (listener->stopping)
 		listener_drained(worker, listener);
 	else if (completion->result == -ENOBUFS)
-		list_append(&worker->udp_table->starved_listeners, &listener->starved);
+		list_append(&worker->udp_table->starved_listeners, &listener->waiting);
 	else if (completion->result >= 0)
 		listener_resume(worker, listener);
 	else
@@ -510,7 +522,7 @@ void udp_buffers_free(struct rk_worker *worker)
 
 	while ((node = list_first(&worker->udp_table->starved_listeners))) {
 		list_remove(node);
-		listener_resume(worker, RK_CONTAINER_OF(node, struct rk_listener, starved));
+		listener_resume(worker, RK_CONTAINER_OF(node, struct rk_listener, waiting));
 	}
 	while ((node = list_first(&worker->udp_table->starved))) {
 		list_remove(node);
@@ -518,12 +530,12 @@ void udp_buffers_free(struct rk_worker *worker)
 	}
 }
 
-void udp_close_flows(struct rk_worker *worker, const struct rk_listener *listener)
+void udp_close_flows(struct rk_worker *worker, const struct rk_share *share)
 {
 	for (uint32_t i = 0; i < worker->udp_flows.touched; i++) {
 		struct rk_udp_flow *flow = (struct rk_udp_flow *)slab_at(&worker->udp_flows, i);
 
-		if (!(flow->slot.generation & 1u) || (listener && flow->listener != listener))
+		if (!(flow->slot.generation & 1u) || (share && flow->listener->share != share))
 			continue;
 		flow_close(worker, flow);
 		flow_settle(worker, flow);

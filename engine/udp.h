@@ -81,5 +81,5 @@ void udp_send_empty_complete(struct rk_worker *worker, const struct rk_completio
 void udp_pool_filled(struct rk_worker *worker, enum rk_socket_kind kind);
 void udp_idle_timeout(struct rk_worker *worker, struct rk_timer *timer);
 void udp_buffers_free(struct rk_worker *worker);
-// Ends the flows of one listener, or of all (NULL).
-void udp_close_flows(struct rk_worker *worker, const struct rk_listener *listener);
+// Ends the flows of one port, or of all (NULL).
+void udp_close_flows(struct rk_worker *worker, const struct rk_share *share);

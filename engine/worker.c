@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define RING_ENTRIES         4096u
@@ -48,16 +49,33 @@ void worker_share_closed(struct rk_worker *worker, struct rk_share *share)
 
 static void resume_full_listeners(struct rk_worker *worker)
 {
-	for (uint32_t i = 0; i < worker->listener_slots && worker->full_listeners > 0; i++)
-		if (worker->listeners[i] && worker->listeners[i]->full)
-			listener_resume(worker, worker->listeners[i]);
+	struct rk_node *node;
+
+	while ((node = list_first(&worker->full_listeners))) {
+		list_remove(node);
+		listener_resume(worker, RK_CONTAINER_OF(node, struct rk_listener, waiting));
+	}
+}
+
+void worker_fit_flows(struct rk_worker *worker)
+{
+	uint32_t listeners = worker->open_listeners > WORKER_LISTENERS_FREE
+				     ? worker->open_listeners - WORKER_LISTENERS_FREE
+				     : 0;
+	uint32_t flows = worker->options.descriptors > listeners
+				 ? (worker->options.descriptors - listeners) / 2
+				 : 0;
+
+	if (flows < WORKER_FLOWS_MIN)
+		flows = WORKER_FLOWS_MIN;
+	worker->flow_limit = flows < worker->options.max_flows ? flows : worker->options.max_flows;
 }
 
 void worker_flow_freed(struct rk_worker *worker, struct rk_share *share)
 {
 	if (--share->flows == 0 && share->closed)
 		share_retire(worker, share);
-	if (worker->full_listeners > 0 && worker_has_room(worker))
+	if (!list_is_empty(&worker->full_listeners) && worker_has_room(worker))
 		resume_full_listeners(worker);
 }
 
@@ -68,8 +86,21 @@ static void share_stop(struct rk_worker *worker, struct rk_share *share, struct 
 	unsigned count = share->listener_count;
 
 	share->removal = removal;
+	if (share->forward.socktype == SOCK_DGRAM)
+		udp_close_flows(worker, share);
+	// A range may have more ports than workers, and fewer: a share without listeners.
+	if (count == 0)
+		worker_share_closed(worker, share);
+	// The last one that closes may retire the share.
 	for (unsigned i = 0; i < count; i++)
 		listener_stop(worker, &share->listeners[i]);
+}
+
+static void want_sockets(struct rk_worker *worker, const struct rk_forward *forward)
+{
+	for (unsigned i = 0; i < forward->target_count; i++)
+		pool_want(&worker->pool, &worker->timers,
+			pool_kind(forward->socktype, forward->targets[i].sa.sa_family));
 }
 
 static void command_add(struct rk_worker *worker, struct rk_command *command)
@@ -77,28 +108,49 @@ static void command_add(struct rk_worker *worker, struct rk_command *command)
 	struct rk_share *share = command->share;
 	int result = 0;
 
-	for (unsigned i = 0; i < share->forward.target_count; i++)
-		pool_want(&worker->pool, &worker->timers,
-			pool_kind(share->forward.socktype, share->forward.targets[i].sa.sa_family));
+	want_sockets(worker, &share->forward);
 	list_append(&worker->shares, &share->node);
 	for (unsigned i = 0; i < share->listener_count && result == 0; i++)
 		result = listener_start(worker, &share->listeners[i]);
 	command_answer(command, result);
 }
 
-static void command_remove(struct rk_worker *worker, struct rk_command *command)
+static struct rk_share *find_share(struct rk_worker *worker, uint32_t id)
 {
 	struct rk_node *node = worker->shares.head.next;
 
 	for (; node != &worker->shares.head; node = node->next) {
 		struct rk_share *share = RK_CONTAINER_OF(node, struct rk_share, node);
 
-		if (share->forward.id == command->id) {
-			share_stop(worker, share, command);
-			return;
-		}
+		if (share->forward.id == id)
+			return share;
 	}
-	command_answer(command, -ENOENT);
+	return NULL;
+}
+
+static void command_remove(struct rk_worker *worker, struct rk_command *command)
+{
+	struct rk_share *share = find_share(worker, command->id);
+
+	if (share)
+		share_stop(worker, share, command);
+	else
+		command_answer(command, -ENOENT);
+}
+
+// Between two events of this worker, so no client meets half of the change. Flows that have not
+// reached their target yet see the new generation and begin anew (see route.h).
+static void command_retarget(struct rk_worker *worker, struct rk_command *command)
+{
+	struct rk_share *share = find_share(worker, command->id);
+
+	if (share) {
+		share->forward = *command->forward;
+		share->targets_generation++;
+		memset(share->preferred_targets, 0, sizeof(share->preferred_targets));
+		want_sockets(worker, &share->forward);
+	}
+	command_answer(command, share ? 0 : -ENOENT);
 }
 
 // The former channel is closed through the ring, behind the cancel of its poll.
@@ -129,6 +181,9 @@ static void mailbox_read(struct rk_worker *worker)
 		switch (command->type) {
 		case COMMAND_ADD:
 			command_add(worker, command);
+			break;
+		case COMMAND_RETARGET:
+			command_retarget(worker, command);
 			break;
 		case COMMAND_REMOVE:
 			command_remove(worker, command);
@@ -315,8 +370,9 @@ static int worker_open(struct rk_worker *worker)
 	timers_init(&worker->timers, delays_ms);
 	list_init(&worker->shares);
 	list_init(&worker->starved);
+	list_init(&worker->full_listeners);
 	pool_init(&worker->pool, worker->options.pool_size);
-	worker->flow_limit = worker->options.max_flows;
+	worker_fit_flows(worker);
 	worker->listeners = calloc(WORKER_LISTENERS_MAX, sizeof(struct rk_listener *));
 	result = worker->listeners ? 0 : -ENOMEM;
 	if (result == 0)

@@ -35,19 +35,30 @@ enum rk_operation {
 	OP_COUNT
 };
 
-enum rk_command_type { COMMAND_ADD, COMMAND_REMOVE, COMMAND_HELPER, COMMAND_STOP };
+enum rk_command_type {
+	COMMAND_ADD,
+	COMMAND_RETARGET,
+	COMMAND_REMOVE,
+	COMMAND_HELPER,
+	COMMAND_STOP
+};
 
 // A request of the control thread, which waits on `done`.
 struct rk_command {
 	enum rk_command_type type;
-	struct rk_share *share; // ADD: handed over; REMOVE: found by forward.id
-	uint32_t id;            // REMOVE
-	int channel;            // HELPER: handed over
-	int result;             // 0 or -errno
+	struct rk_share *share;           // ADD: handed over; REMOVE: found by forward.id
+	uint32_t id;                      // REMOVE, RETARGET
+	const struct rk_forward *forward; // RETARGET: copied
+	int channel;                      // HELPER: handed over
+	int result;                       // 0 or -errno
 	sem_t done;
 };
 
-#define WORKER_LISTENERS_MAX 65536
+// All ports of both protocols and families.
+#define WORKER_LISTENERS_MAX 262144
+#define WORKER_FLOWS_MIN     4
+// Listeners that do not count against the descriptors of flows (see DESCRIPTORS_RESERVED).
+#define WORKER_LISTENERS_FREE 32
 
 struct rk_worker {
 	struct rk_ring *ring;
@@ -58,12 +69,14 @@ struct rk_worker {
 	struct rk_udp_table *udp_table;
 	struct rk_listener **listeners; // by slot; NULL = free
 	uint32_t listener_slots;        // highest slot in use + 1
-	uint32_t flow_limit;            // TCP and UDP flows together
-	uint32_t stream_buffers_held;   // by lanes
-	struct rk_list shares;          // with open listeners
-	struct rk_list starved;         // TCP flows that wait for a stream buffer
-	uint32_t full_listeners;        // that wait for a free flow
-	uint32_t helper_generation;     // which channel a completion of OP_HELPER is about
+	uint32_t first_free_listener;   // no slot below it is free
+	uint32_t open_listeners;
+	uint32_t flow_limit;           // TCP and UDP flows together, see worker_fit_flows()
+	uint32_t stream_buffers_held;  // by lanes
+	struct rk_list shares;         // with open listeners
+	struct rk_list starved;        // TCP flows that wait for a stream buffer
+	struct rk_list full_listeners; // that wait for a free flow
+	uint32_t helper_generation;    // which channel a completion of OP_HELPER is about
 	bool stopping;
 	bool clock_stale;                   // the thread slept since timers_update()
 	bool worked;                        // the last turn had completions
@@ -98,6 +111,8 @@ static inline bool worker_has_room(const struct rk_worker *worker)
 {
 	return worker_room(worker) > 0;
 }
+// The number of listeners changed: many of them leave fewer descriptors for flows.
+void worker_fit_flows(struct rk_worker *worker);
 // All listeners of the share are closed: answers the removal, retires the share with its last flow.
 void worker_share_closed(struct rk_worker *worker, struct rk_share *share);
 // A flow ended: lets listeners go on that waited for room.

@@ -66,11 +66,52 @@ static char *print_spec(const struct rk_port_spec *spec)
 		complete = cJSON_AddNumberToObject(object, "parentPort", spec->parent_port);
 	if (complete)
 		complete = cJSON_AddNumberToObject(object, "childPort", spec->child_port);
+	if (complete && spec->parent_port_end)
+		complete = cJSON_AddNumberToObject(object, "parentPortEnd", spec->parent_port_end);
 	if (complete && spec->child_ip[0])
 		complete = cJSON_AddStringToObject(object, "childIP", spec->child_ip);
 	text = complete ? cJSON_PrintUnformatted(object) : NULL;
 	cJSON_Delete(object);
 	return text;
+}
+
+static bool list_has(const cJSON *array, const char *text)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, array)
+	{
+		if (cJSON_IsString(item) && strcmp(item->valuestring, text) == 0)
+			return true;
+	}
+	return false;
+}
+
+// A server that does not know ranges would publish the first port and say nothing.
+static int check_feature(
+	struct ctl_client *client, const char *feature, const char *what, struct rk_error *e)
+{
+	cJSON *answer = NULL;
+	const cJSON *engine;
+	int rc = client_request(client, "GET", "/v1/info", NULL, &answer, e);
+
+	if (rc < 0)
+		return rc;
+	engine = cJSON_GetObjectItemCaseSensitive(answer, "engine");
+	if (!list_has(cJSON_GetObjectItemCaseSensitive(engine, "features"), feature))
+		rc = error_set(e, EOPNOTSUPP, "this server cannot %s", what);
+	cJSON_Delete(answer);
+	return rc;
+}
+
+static int check_ability(
+	struct ctl_client *client, const struct rk_port_spec *spec, struct rk_error *e)
+{
+	if (port_spec_count(spec) > 1)
+		return check_feature(client, "range", "publish a range of ports", e);
+	if (spec->parent_port == 0)
+		return check_feature(client, "choose-port", "choose a port", e);
+	return 0;
 }
 
 static int add_port(
@@ -112,6 +153,8 @@ static int add_ports(struct ctl_client *client, char *const *words, bool json, s
 	for (size_t i = 0; rc == 0 && i < count; i++)
 		rc = port_spec_parse(&specs[i], words[i], strlen(words[i]), e);
 	for (size_t i = 0; rc == 0 && i < count; i++)
+		rc = check_ability(client, &specs[i], e);
+	for (size_t i = 0; rc == 0 && i < count; i++)
 		rc = add_port(client, &specs[i], json, e);
 	return rc;
 }
@@ -147,13 +190,69 @@ static int remove_ports(
 	return rc;
 }
 
+// "10.0.2.100:80", "[::1]:80", ":80" (the address as when none is given): the end of a port spec,
+// so one is made of it.
+static int parse_target(const char *word, struct rk_port_spec *spec, struct rk_error *e)
+{
+	char quoted[RK_QUOTE_MAX];
+	char text[256];
+
+	if (snprintf(text, sizeof(text), ":1:%s/tcp", word) < (int)sizeof(text) &&
+		port_spec_parse(spec, text, strlen(text), e) == 0)
+		return 0;
+	error_set(e, EINVAL, "%s is no address of the child",
+		quote_text(word, strlen(word), quoted, sizeof(quoted)));
+	return error_hint(e, "the form is [CHILD-IP]:CHILD-PORT");
+}
+
+static char *print_target(const struct rk_port_spec *spec)
+{
+	cJSON *object = cJSON_CreateObject();
+	bool complete = object && cJSON_AddStringToObject(object, "childIP", spec->child_ip) &&
+			cJSON_AddNumberToObject(object, "childPort", spec->child_port);
+	char *text = complete ? cJSON_PrintUnformatted(object) : NULL;
+
+	cJSON_Delete(object);
+	return text;
+}
+
+static int update_port(struct ctl_client *client, char *const *words, bool json, struct rk_error *e)
+{
+	RK_CLEANUP_FREE char *body = NULL;
+	struct rk_port_spec spec;
+	cJSON *answer = NULL;
+	char path[64];
+	int rc;
+
+	if (count_words(words) != 2)
+		return error_set(e, EINVAL, "an ID and a [CHILD-IP]:CHILD-PORT are expected");
+	rc = check_id(words[0], e);
+	if (rc == 0)
+		rc = parse_target(words[1], &spec, e);
+	if (rc < 0)
+		return rc;
+	body = print_target(&spec);
+	if (!body)
+		return error_errno(e, ENOMEM, "print JSON");
+	snprintf(path, sizeof(path), "/v1/ports/%s", words[0]);
+	rc = client_request(client, "PATCH", path, body, &answer, e);
+	if (rc == 0)
+		rc = json ? show_json_line(answer, e) : show_port_id(answer, e);
+	cJSON_Delete(answer);
+	return rc;
+}
+
 const struct ctl_command ctl_commands[] = {
 	{"list-ports", "", "list the published ports", true, list_ports},
 	{"add-ports", "SPEC...",
 		"publish ports; a SPEC is [PARENT-IP]:PARENT-PORT[:CHILD-IP]:CHILD-PORT/PROTO,\n"
-		"                 such as 127.0.0.1:8080:80/tcp",
+		"                 such as 127.0.0.1:8080:80/tcp; rk-engine also takes ranges\n"
+		"                 (:8000-8010:80-90/tcp) and parent port 0, a free one",
 		true, add_ports},
 	{"remove-ports", "ID...", "withdraw ports by their ids", false, remove_ports},
+	{"update-port", "ID [CHILD-IP]:CHILD-PORT",
+		"lead a port to another address, without a pause (rk-engine only)", true,
+		update_port},
 	{"info", "", "show versions, state directory and drivers", true, info},
 	{"stats", "", "show connections and traffic of each port (rk-engine only)", true, stats},
 };

@@ -18,36 +18,37 @@ struct column {
 	const char *title;
 	const char *group; // the member that holds `member`, NULL = the object itself
 	const char *member;
+	const char *end; // the member that ends the range, NULL = none can
 };
 
 static const struct column port_columns[] = {
-	{"ID", NULL, "id"},
-	{"PROTO", "spec", "proto"},
-	{"PARENTIP", "spec", "parentIP"},
-	{"PARENTPORT", "spec", "parentPort"},
-	{"CHILDIP", "spec", "childIP"},
-	{"CHILDPORT", "spec", "childPort"},
+	{"ID", NULL, "id", NULL},
+	{"PROTO", "spec", "proto", NULL},
+	{"PARENTIP", "spec", "parentIP", NULL},
+	{"PARENTPORT", "spec", "parentPort", "parentPortEnd"},
+	{"CHILDIP", "spec", "childIP", NULL},
+	{"CHILDPORT", "spec", "childPort", "childPortEnd"},
 };
 
 static const struct column stats_columns[] = {
-	{"ID", NULL, "id"},
-	{"PROTO", "spec", "proto"},
-	{"PARENTIP", "spec", "parentIP"},
-	{"PARENTPORT", "spec", "parentPort"},
-	{"STATE", NULL, "state"},
-	{"OPEN", "connections", "open"},
-	{"TOTAL", "connections", "total"},
-	{"REFUSED", "connections", "refused"},
-	{"FAILED", "connections", "failed"},
-	{"DOWNGRADED", "connections", "downgraded"},
-	{"BYTES-IN", "bytes", "in"},
-	{"BYTES-OUT", "bytes", "out"},
-	{"DROPPED", "datagrams", "dropped"},
-	{"SOURCE-IP", "sourceIP", "mode"},
-	{"V4", "sourceIP", "ipv4"},
-	{"V6", "sourceIP", "ipv6"},
-	{"PROXY", NULL, "proxyProtocol"},
-	{"LAST-ERROR", NULL, "lastError"},
+	{"ID", NULL, "id", NULL},
+	{"PROTO", "spec", "proto", NULL},
+	{"PARENTIP", "spec", "parentIP", NULL},
+	{"PARENTPORT", "spec", "parentPort", "parentPortEnd"},
+	{"STATE", NULL, "state", NULL},
+	{"OPEN", "connections", "open", NULL},
+	{"TOTAL", "connections", "total", NULL},
+	{"REFUSED", "connections", "refused", NULL},
+	{"FAILED", "connections", "failed", NULL},
+	{"DOWNGRADED", "connections", "downgraded", NULL},
+	{"BYTES-IN", "bytes", "in", NULL},
+	{"BYTES-OUT", "bytes", "out", NULL},
+	{"DROPPED", "datagrams", "dropped", NULL},
+	{"SOURCE-IP", "sourceIP", "mode", NULL},
+	{"V4", "sourceIP", "ipv4", NULL},
+	{"V6", "sourceIP", "ipv6", NULL},
+	{"PROXY", NULL, "proxyProtocol", NULL},
+	{"LAST-ERROR", NULL, "lastError", NULL},
 };
 
 static const cJSON *find(const cJSON *object, const char *group, const char *member)
@@ -65,6 +66,17 @@ static void format_member(const cJSON *member, char *out, size_t size)
 		snprintf(out, size, "%s", member->valuestring);
 	else if (cJSON_IsNumber(member))
 		snprintf(out, size, "%.0f", member->valuedouble);
+}
+
+static void format_cell(const cJSON *item, const struct column *column, char text[CELL_MAX])
+{
+	const cJSON *end = column->end ? find(item, column->group, column->end) : NULL;
+	size_t length;
+
+	format_member(find(item, column->group, column->member), text, CELL_MAX);
+	length = strlen(text);
+	if (cJSON_IsNumber(end))
+		snprintf(text + length, CELL_MAX - length, "-%.0f", end->valuedouble);
 }
 
 static size_t item_count(const cJSON *array)
@@ -96,8 +108,7 @@ static int show_table(
 	cJSON_ArrayForEach(item, array)
 	{
 		for (size_t i = 0; i < count; i++, next++) {
-			format_member(find(item, columns[i].group, columns[i].member), texts[next],
-				CELL_MAX);
+			format_cell(item, &columns[i], texts[next]);
 			cells[next] = texts[next];
 		}
 	}

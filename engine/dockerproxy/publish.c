@@ -61,6 +61,11 @@ static int plan_by_info(const cJSON *info, const struct proxy_flags *flags,
 	port->port = flags->host_port;
 	if (!is_listed(cJSON_GetObjectItemCaseSensitive(driver, "protos"), port->proto))
 		return PUBLISH_UNSUPPORTED;
+	// RootlessKit has no such thing: there a killed docker-proxy leaves its port behind.
+	port->owned =
+		is_listed(cJSON_GetObjectItemCaseSensitive(
+				  cJSON_GetObjectItemCaseSensitive(info, "engine"), "features"),
+			"owner");
 	rc = choose_child_ip(info, driver, flags, port, e);
 	return rc < 0 ? rc : PUBLISH_PORT;
 }
@@ -83,7 +88,8 @@ static char *print_port(const struct publish_port *port)
 			cJSON_AddStringToObject(object, "parentIP", port->host_ip) &&
 			cJSON_AddNumberToObject(object, "parentPort", port->port) &&
 			cJSON_AddNumberToObject(object, "childPort", port->port) &&
-			cJSON_AddStringToObject(object, "childIP", port->child_ip);
+			cJSON_AddStringToObject(object, "childIP", port->child_ip) &&
+			(!port->owned || cJSON_AddStringToObject(object, "owner", "peer"));
 
 	return complete ? cJSON_PrintUnformatted(object) : NULL;
 }

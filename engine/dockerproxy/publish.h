@@ -20,6 +20,7 @@ struct publish_port {
 	// Where the engine connects to in the namespace and docker-proxy listens.
 	char child_ip[RK_IP_TEXT_MAX];
 	char driver[64]; // the port driver's name, for messages
+	bool owned;      // the engine frees the port when we are killed
 };
 
 // Asks the engine for its drivers and decides. An enum publish_plan, or -code with *e.

@@ -125,13 +125,13 @@ extra_ids() {
 	assert_match "$(api DELETE /v1/ports/4242)" '"message".*400$'
 	assert_match "$(api DELETE /v1/ports/x)" '"message".*400$'
 	assert_match "$(api GET /v1/nothing)" '404$'
-	assert_match "$(api PUT /v1/ports '{}')" '405$'
+	assert_match "$(api PATCH /v1/ports '{}')" '405$'
 }
 
 @test "api: bad bodies get 400 and change nothing" {
 	local body
 	for body in '' 'x' '{' '[]' '{}' 'null' '{"proto":"tcp"}' \
-		'{"proto":"tcp","parentPort":0,"childPort":1}' \
+		'{"proto":"tcp","childPort":1}' \
 		'{"proto":"tcp","parentPort":70000,"childPort":1}' \
 		'{"proto":"tcp","parentPort":-1,"childPort":1}' \
 		'{"proto":"tcp","parentPort":"9","childPort":1}' \

@@ -73,6 +73,10 @@ specs() {
 		'[" ".join(str(p["spec"].get(k)) for k in ("proto", "parentIP", "parentPort", "childIP", "childPort")) for p in d]'
 }
 
+no_ports() {
+	[ "$(specs)" = "[]" ]
+}
+
 assert_unpublished() {
 	assert_equal "$(specs)" '[]'
 	run ! is_listening t "$PORT"
@@ -140,11 +144,25 @@ digests() { # HOST
 	assert_unpublished
 }
 
-@test "docker-proxy: docker-proxy dies with rootlesskit-docker-proxy" {
+@test "docker-proxy: SIGKILL of rootlesskit-docker-proxy ends docker-proxy and frees the port" {
 	serve tcp 127.0.0.1
 	kill -KILL "$PROXY_PID"
 	assert_none_left "$MARK"
-	ctl remove-ports "$(api_body /v1/ports | json 'd[0]["id"]')"
+	wait_until 5 no_ports
+	assert_unpublished
+}
+
+@test "docker-proxy: the next one gets the port of one that was killed, at once" {
+	local round
+	for round in 1 2 3 4 5; do
+		serve tcp 127.0.0.1
+		assert_equal "$(cat "$DIR/status")" 0
+		kill -KILL "$PROXY_PID"
+		wait "$PROXY_PID" || true
+		rm "$DIR/status"
+		# The port of the child, which docker-proxy had.
+		assert_none_left "$MARK"
+	done
 }
 
 @test "docker-proxy: a protocol that the port driver lacks is skipped with a warning" {

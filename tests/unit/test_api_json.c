@@ -1,6 +1,7 @@
 // test_api_json.c: the bodies of the control API: good, malformed, oversized, of wrong types.
 
 #include "engine/api_json.h"
+#include "engine/api_read.h"
 #include "engine/api_routes.h"
 
 #include <criterion/criterion.h>
@@ -21,7 +22,7 @@ static int read_spec(const char *body, struct rk_port_spec *spec, struct rk_erro
 
 	cr_assert(exact);
 	memcpy(exact, body, length);
-	rc = api_json_read_spec(exact, length, spec, e);
+	rc = api_read_spec(exact, length, spec, e);
 	free(exact);
 	return rc;
 }
@@ -58,6 +59,64 @@ Test(api_json, reads_what_go_clients_send)
 		0, "the last of two members counts");
 }
 
+Test(api_json, reads_what_is_ours)
+{
+	struct rk_port_spec spec;
+	struct rk_error e;
+
+	cr_assert_eq(
+		read_spec("{\"proto\":\"tcp\",\"parentPort\":0,\"childPort\":1}", &spec, &e), 0);
+	cr_expect_eq(spec.parent_port, 0);
+	cr_expect_not(spec.owned);
+	cr_assert_eq(read_spec("{\"proto\":\"tcp\",\"parentPort\":5,\"childPort\":1,"
+			       "\"parentPortEnd\":9,\"childPortEnd\":5,\"owner\":\"peer\"}",
+			     &spec, &e),
+		0);
+	cr_expect_eq(spec.parent_port_end, 9);
+	cr_expect(spec.owned);
+	cr_assert_eq(read_spec("{\"proto\":\"tcp\",\"parentPort\":5,\"childPort\":1,"
+			       "\"parentPortEnd\":5}",
+			     &spec, &e),
+		0);
+	cr_expect_eq(spec.parent_port_end, 0);
+}
+
+Test(api_json, reads_lists)
+{
+	static const char specs_body[] = "[" GOOD "," GOOD "]";
+	struct rk_port_spec *specs;
+	uint32_t *ids;
+	struct rk_error e;
+
+	cr_assert_eq(api_read_specs(specs_body, strlen(specs_body), &specs, &e), 2, "%s", e.text);
+	cr_expect_eq(specs[1].parent_port, 8080);
+	free(specs);
+	cr_expect_eq(api_read_specs("[]", 2, &specs, &e), -EINVAL);
+	cr_expect_eq(api_read_specs("[1]", 3, &specs, &e), -EINVAL);
+	cr_expect_str_eq(e.text, "item 1: an object is expected");
+	cr_expect_eq(api_read_specs(GOOD, strlen(GOOD), &specs, &e), -EINVAL);
+	cr_assert_eq(api_read_ids("[1,4294967295]", 14, &ids, &e), 2, "%s", e.text);
+	cr_expect_eq(ids[1], UINT32_MAX);
+	free(ids);
+	cr_expect_eq(api_read_ids("[1,\"2\"]", 7, &ids, &e), -EINVAL);
+	cr_expect_eq(api_read_ids("[0]", 3, &ids, &e), -EINVAL);
+}
+
+Test(api_json, reads_a_target)
+{
+	struct rk_api_target target;
+	struct rk_error e;
+
+	cr_assert_eq(api_read_target("{\"childIP\":\"\"}", 14, &target, &e), 0);
+	cr_expect(target.has_child_ip);
+	cr_expect_eq(target.child_port, 0);
+	cr_assert_eq(api_read_target("{\"childPort\":7}", 15, &target, &e), 0);
+	cr_expect_not(target.has_child_ip);
+	cr_expect_eq(target.child_port, 7);
+	cr_expect_eq(api_read_target("{}", 2, &target, &e), -EINVAL);
+	cr_expect_eq(api_read_target("{\"childPort\":0}", 15, &target, &e), -EINVAL);
+}
+
 struct bad_body {
 	char body[160];
 	char names[32]; // what the message must mention
@@ -83,13 +142,20 @@ ParameterizedTestParameters(api_json, refuses)
 		{"{\"proto\":6,\"parentPort\":1,\"childPort\":1}", "proto"},
 		{"{\"proto\":\"tcp\",\"parentPort\":\"1\",\"childPort\":1}", "parentPort"},
 		{"{\"proto\":\"tcp\",\"parentPort\":1.5,\"childPort\":1}", "parentPort"},
-		{"{\"proto\":\"tcp\",\"parentPort\":0,\"childPort\":1}", "parentPort"},
 		{"{\"proto\":\"tcp\",\"parentPort\":-1,\"childPort\":1}", "parentPort"},
 		{"{\"proto\":\"tcp\",\"parentPort\":1e300,\"childPort\":1}", "parentPort"},
 		{"{\"proto\":\"tcp\",\"parentPort\":true,\"childPort\":1}", "parentPort"},
 		{"{\"proto\":\"tcp\",\"parentPort\":1,\"childPort\":65536}", "childPort"},
 		{"{\"proto\":\"tcp\",\"parentPort\":1,\"childPort\":[1]}", "childPort"},
 		{"{\"proto\":\"tcp\",\"parentPort\":1}", "child port"},
+		{"{\"proto\":\"tcp\",\"parentPort\":9,\"childPort\":1,\"parentPortEnd\":8}",
+			"parentPortEnd"},
+		{"{\"proto\":\"tcp\",\"parentPort\":0,\"childPort\":1,\"parentPortEnd\":8}",
+			"a range"},
+		{"{\"proto\":\"tcp\",\"parentPort\":9,\"childPort\":1,\"parentPortEnd\":10,"
+		 "\"childPortEnd\":3}",
+			"childPortEnd"},
+		{"{\"proto\":\"tcp\",\"parentPort\":1,\"childPort\":1,\"owner\":\"me\"}", "owner"},
 		{"{\"proto\":\"tcp\",\"childPort\":1}", "parent port"},
 		{"{\"proto\":\"tcp\",\"parentIP\":1,\"parentPort\":1,\"childPort\":1}", "parentIP"},
 		{"{\"proto\":\"tcp\",\"parentIP\":\"x\",\"parentPort\":1,\"childPort\":1}",
@@ -131,7 +197,7 @@ Test(api_json, survives_deep_nesting)
 	struct rk_error e;
 
 	memset(body, '[', sizeof(body));
-	cr_expect_eq(api_json_read_spec(body, sizeof(body), &spec, &e), -EINVAL);
+	cr_expect_eq(api_read_spec(body, sizeof(body), &spec, &e), -EINVAL);
 }
 
 static void expect_text(char *text, const char *expected)
@@ -208,9 +274,11 @@ Test(api_json, escapes_messages)
 	struct rk_error e;
 
 	error_set(&e, EINVAL, "a \"quoted\"\nline");
-	expect_text(api_json_error(&e), "{\"message\":\"a \\\"quoted\\\"\\nline\"}");
+	expect_text(api_json_error(&e),
+		"{\"message\":\"a \\\"quoted\\\"\\nline\",\"code\":\"EINVAL\"}");
 	error_hint(&e, "do this");
-	expect_text(api_json_error(&e), "{\"message\":\"a \\\"quoted\\\"\\nline (do this)\"}");
+	expect_text(api_json_error(&e),
+		"{\"message\":\"a \\\"quoted\\\"\\nline (do this)\",\"code\":\"EINVAL\"}");
 }
 
 // --- routes
@@ -228,11 +296,16 @@ ParameterizedTestParameters(api_routes, answers)
 		{"GET", "/v1/info", 200, ""},
 		{"POST", "/v1/info", 405, "GET"},
 		{"GET", "/v1/ports", 400, ""}, // no port driver here
-		{"PUT", "/v1/ports", 405, "GET, POST"},
+		{"PUT", "/v1/ports", 400, ""},
+		{"PATCH", "/v1/ports", 405, "GET, POST, PUT"},
+		{"PATCH", "/v1/ports/1", 400, ""},
+		{"POST", "/v1/ports/bulk", 400, ""},
+		{"DELETE", "/v1/ports/bulk", 400, ""},
+		{"GET", "/v1/ports/bulk", 405, "POST, DELETE"},
 		{"DELETE", "/v1/ports/1", 400, ""},
 		{"DELETE", "/v1/ports/-1", 400, ""},
 		{"DELETE", "/v1/ports/4294967297", 400, ""},
-		{"GET", "/v1/ports/1", 405, "DELETE"},
+		{"GET", "/v1/ports/1", 405, "DELETE, PATCH"},
 		{"DELETE", "/v1/ports/", 404, ""},
 		{"DELETE", "/v1/ports/1/2", 404, ""},
 		{"GET", "/v1/info/", 404, ""},

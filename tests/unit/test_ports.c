@@ -147,12 +147,12 @@ Test(ports, ids_count_up_and_are_not_used_again, .init = start_table, .fini = st
 	struct rk_port port;
 	struct rk_error e;
 
-	cr_assert_eq(ports_add(ports, &spec, &port, &e), 0, "%s", e.text);
+	cr_assert_eq(ports_add(ports, &spec, NULL, &port, &e), 0, "%s", e.text);
 	cr_expect_eq(port.id, 1u);
 	cr_expect(accepts(spec.parent_port));
 	cr_assert_eq(ports_remove(ports, 1, &e), 0, "%s", e.text);
 	cr_expect_not(accepts(spec.parent_port), "still open after the removal");
-	cr_assert_eq(ports_add(ports, &spec, &port, &e), 0, "%s", e.text);
+	cr_assert_eq(ports_add(ports, &spec, NULL, &port, &e), 0, "%s", e.text);
 	cr_expect_eq(port.id, 2u);
 	cr_expect_eq(ports_remove(ports, 1, &e), -ENOENT);
 	cr_expect_str_eq(e.text, "unknown id: 1");
@@ -164,14 +164,15 @@ Test(ports, same_address_is_a_conflict, .init = start_table, .fini = stop_table)
 	struct rk_port port;
 	struct rk_error e;
 
-	cr_assert_eq(ports_add(ports, &spec, &port, &e), 0, "%s", e.text);
+	cr_assert_eq(ports_add(ports, &spec, NULL, &port, &e), 0, "%s", e.text);
 	spec.child_port = 81;
-	cr_expect_eq(ports_add(ports, &spec, &port, &e), -EEXIST);
+	cr_expect_eq(ports_add(ports, &spec, NULL, &port, &e), -EEXIST);
 	cr_expect_str_eq(e.text, "conflict with ID 1");
 	spec.proto = PROTO_TCP4;
-	cr_expect_eq(ports_add(ports, &spec, &port, &e), -EADDRINUSE, "another protocol name");
+	cr_expect_eq(
+		ports_add(ports, &spec, NULL, &port, &e), -EADDRINUSE, "another protocol name");
 	spec.proto = PROTO_UDP;
-	cr_expect_eq(ports_add(ports, &spec, &port, &e), 0, "%s", e.text);
+	cr_expect_eq(ports_add(ports, &spec, NULL, &port, &e), 0, "%s", e.text);
 }
 
 Test(ports, one_ipv6_address_in_two_spellings_is_a_conflict, .init = start_table,
@@ -183,8 +184,8 @@ Test(ports, one_ipv6_address_in_two_spellings_is_a_conflict, .init = start_table
 	struct rk_error e;
 
 	first.parent_port = second.parent_port = free_port();
-	cr_assert_eq(ports_add(ports, &first, &port, &e), 0, "%s", e.text);
-	cr_expect_eq(ports_add(ports, &second, &port, &e), -EEXIST);
+	cr_assert_eq(ports_add(ports, &first, NULL, &port, &e), 0, "%s", e.text);
+	cr_expect_eq(ports_add(ports, &second, NULL, &port, &e), -EEXIST);
 }
 
 Test(ports, list_is_published_as_a_whole_or_not_at_all, .init = start_table, .fini = stop_table)
@@ -196,7 +197,7 @@ Test(ports, list_is_published_as_a_whole_or_not_at_all, .init = start_table, .fi
 	struct rk_error e;
 
 	snprintf(expected, sizeof(expected), "127.0.0.1:%u:80/tcp4", number);
-	cr_expect_eq(ports_add_all(ports, specs, 2, &e), -EADDRINUSE);
+	cr_expect_eq(ports_add_all(ports, specs, 2, NULL, NULL, &e), -EADDRINUSE);
 	cr_expect(strstr(e.text, expected), "the error names no spec: %s", e.text);
 	cr_expect_eq(ports_list(ports, &list, &e), 0);
 	cr_expect_not(accepts(number), "the first of the list is still open");
@@ -213,7 +214,7 @@ Test(ports, list_and_report_are_ordered_by_id, .init = start_table, .fini = stop
 	for (int i = 0; i < 3; i++) {
 		struct rk_port_spec spec = local_spec("tcp", free_port());
 
-		cr_assert_eq(ports_add(ports, &spec, &port, &e), 0, "%s", e.text);
+		cr_assert_eq(ports_add(ports, &spec, NULL, &port, &e), 0, "%s", e.text);
 	}
 	cr_assert_eq(ports_remove(ports, 2, &e), 0);
 	cr_assert_eq(ports_list(ports, &list, &e), 2);
@@ -233,12 +234,12 @@ Test(ports, bad_spec_is_refused, .init = start_table, .fini = stop_table)
 	struct rk_error e;
 
 	strcpy(spec.parent_ip, "::1");
-	cr_expect_eq(ports_add(ports, &spec, &port, &e), -EINVAL, "IPv6 address with tcp4");
+	cr_expect_eq(ports_add(ports, &spec, NULL, &port, &e), -EINVAL, "IPv6 address with tcp4");
 	strcpy(spec.parent_ip, "localhost");
-	cr_expect_eq(ports_add(ports, &spec, &port, &e), -EINVAL, "a name");
+	cr_expect_eq(ports_add(ports, &spec, NULL, &port, &e), -EINVAL, "a name");
 	strcpy(spec.parent_ip, "127.0.0.1");
 	spec.child_port = 0;
-	cr_expect_eq(ports_add(ports, &spec, &port, &e), -EINVAL, "child port 0");
+	cr_expect_eq(ports_add(ports, &spec, NULL, &port, &e), -EINVAL, "child port 0");
 }
 
 Test(ports, without_a_port_driver_everything_says_so)
@@ -249,8 +250,9 @@ Test(ports, without_a_port_driver_everything_says_so)
 	struct rk_port port;
 	struct rk_error e;
 
-	cr_expect_eq(ports_add_all(none, NULL, 0, &e), 0, "an empty list needs no driver");
-	cr_expect_eq(ports_add(none, &spec, &port, &e), -EOPNOTSUPP);
+	cr_expect_eq(
+		ports_add_all(none, NULL, 0, NULL, NULL, &e), 0, "an empty list needs no driver");
+	cr_expect_eq(ports_add(none, &spec, NULL, &port, &e), -EOPNOTSUPP);
 	cr_expect_eq(ports_remove(none, 1, &e), -EOPNOTSUPP);
 	cr_expect_eq(ports_list(none, &list, &e), -EOPNOTSUPP);
 	cr_expect_str_eq(e.text, "no PortDriver is available");

@@ -79,13 +79,20 @@ static const struct {
 	{"1.2.3.4:1:x:2/tcp", "child address \"x\" is not an IP address"},
 	{"[]:1:2/tcp", "parent address is empty in its brackets"},
 	{":1:[]:2/tcp", "child address is empty in its brackets"},
-	{"1.2.3.4:0:1/tcp", "parent port \"0\" is not a number from 1 to 65535"},
-	{"1.2.3.4:70000:1/tcp", "parent port \"70000\" is not a number from 1 to 65535"},
+	{":0-3:1-4/tcp", "parent port \"0\" is not a number from 1 to 65535"},
+	{":8000-8010:80/tcp", "the ranges of ports are not equally long"},
+	{":8000:80-90/tcp", "the ranges of ports are not equally long"},
+	{":8000-8010:80-89/tcp", "the ranges of ports are not equally long"},
+	{":8010-8000:80-90/tcp", "parent ports 8010-8000: the last is below the first"},
+	{":8000-8010:90-80/tcp", "child ports 90-80: the last is below the first"},
+	{":8000-:80-90/tcp", "parent port is missing"},
+	{":8000-8010-8020:80-90/tcp", "parent port \"8010-8020\" is not a number from 1 to 65535"},
+	{"1.2.3.4:70000:1/tcp", "parent port \"70000\" is not a number from 0 to 65535"},
 	{"1.2.3.4:99999999999:1/tcp",
-		"parent port \"99999999999\" is not a number from 1 to 65535"},
-	{"1.2.3.4:-1:1/tcp", "parent port \"-1\" is not a number from 1 to 65535"},
-	{"1.2.3.4:+1:1/tcp", "parent port \"+1\" is not a number from 1 to 65535"},
-	{"1.2.3.4:0x50:1/tcp", "parent port \"0x50\" is not a number from 1 to 65535"},
+		"parent port \"99999999999\" is not a number from 0 to 65535"},
+	{"1.2.3.4:-1:1/tcp", "parent port \"-1\" is not a number from 0 to 65535"},
+	{"1.2.3.4:+1:1/tcp", "parent port \"+1\" is not a number from 0 to 65535"},
+	{"1.2.3.4:0x50:1/tcp", "parent port \"0x50\" is not a number from 0 to 65535"},
 	{"1.2.3.4:1:65536/tcp", "child port \"65536\" is not a number from 1 to 65535"},
 	{"1.2.3.4:1:0/tcp", "child port \"0\" is not a number from 1 to 65535"},
 	{"1.2.3.4::1/tcp", "parent port is missing"},
@@ -151,6 +158,68 @@ Test(portspec, refuses_and_names_the_part)
 	}
 }
 
+Test(portspec, reads_and_prints_ranges)
+{
+	static const struct {
+		const char *text;
+		uint16_t parent, parent_end, child, child_end;
+		const char *printed;
+	} cases[] = {
+		{":8000-8010:9000-9010/tcp", 8000, 8010, 9000, 9010, NULL},
+		{"[::1]:1-65535:[::2]:1-65535/udp", 1, 65535, 1, 65535, NULL},
+		{":80-80:81-81/tcp", 80, 0, 81, 81, ":80:81/tcp"},
+		{"127.0.0.1:0:80/tcp", 0, 0, 80, 80, NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *text = cases[i].text;
+		struct rk_port_spec spec;
+		struct rk_error e = {0};
+		char printed[RK_PORT_TEXT_MAX];
+
+		cr_expect_eq(
+			port_spec_parse(&spec, text, strlen(text), &e), 0, "%s: %s", text, e.text);
+		cr_expect_eq(spec.parent_port, cases[i].parent, "%s", text);
+		cr_expect_eq(spec.parent_port_end, cases[i].parent_end, "%s", text);
+		cr_expect_eq(spec.child_port, cases[i].child, "%s", text);
+		cr_expect_eq(port_spec_child_end(&spec), cases[i].child_end, "%s", text);
+		cr_expect_str_eq(port_spec_format(&spec, printed, sizeof(printed)),
+			cases[i].printed ? cases[i].printed : text);
+	}
+}
+
+Test(portspec, ranges_overlap_in_any_port)
+{
+	static const struct {
+		const char *a, *b;
+		bool overlap;
+	} cases[] = {
+		{":80:80/tcp", ":80:81/tcp", true},
+		{":80:80/tcp", ":81:80/tcp", false},
+		{":80:80/tcp", ":80:80/udp", false},
+		{":80:80/tcp", ":80:80/tcp4", false}, // the kernel's question
+		{":10-20:10-20/tcp", ":20:1/tcp", true},
+		{":10-20:10-20/tcp", ":21:1/tcp", false},
+		{":10-20:10-20/tcp", ":9:1/tcp", false},
+		{":10-20:10-20/tcp", ":1-10:1-10/tcp", true},
+		{":10-20:10-20/tcp", ":1-65535:1-65535/tcp", true},
+		{":0:80/tcp", ":0:80/tcp", false},
+		{":0:80/tcp", ":1-65535:1-65535/tcp", false},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rk_port_spec a, b;
+		struct rk_error e;
+
+		cr_assert_eq(port_spec_parse(&a, cases[i].a, strlen(cases[i].a), &e), 0);
+		cr_assert_eq(port_spec_parse(&b, cases[i].b, strlen(cases[i].b), &e), 0);
+		cr_expect_eq(port_spec_overlaps(&a, &b), cases[i].overlap, "%s %s", cases[i].a,
+			cases[i].b);
+		cr_expect_eq(port_spec_overlaps(&b, &a), cases[i].overlap, "%s %s", cases[i].b,
+			cases[i].a);
+	}
+}
+
 Test(portspec, refuses_nul_bytes_and_over_long_text)
 {
 	static char longest[1 << 20];
@@ -206,7 +275,16 @@ Test(portspec, check_covers_specs_made_elsewhere)
 
 	cr_expect_eq(port_spec_check(&spec, &e), 0);
 	spec.parent_port = 0;
-	cr_expect_eq(port_spec_check(&spec, &e), -EINVAL);
+	cr_expect_eq(port_spec_check(&spec, &e), 0, "the kernel chooses");
+	spec.parent_port_end = 3;
+	cr_expect_eq(port_spec_check(&spec, &e), -EINVAL, "but not a range");
+	spec = good;
+	spec.parent_port_end = 1;
+	cr_expect_eq(port_spec_check(&spec, &e), -EINVAL, "a range of one is none");
+	spec.parent_port_end = 65534;
+	cr_expect_eq(port_spec_check(&spec, &e), 0);
+	spec.parent_port_end = 65535;
+	cr_expect_eq(port_spec_check(&spec, &e), -EINVAL, "the child has no port 65536");
 	spec = good;
 	spec.child_port = 0;
 	cr_expect_eq(port_spec_check(&spec, &e), -EINVAL);

@@ -12,6 +12,16 @@
 #define RK_FORWARD_TARGETS_MAX   2
 #define RK_TARGET_LIST_MAX       4
 
+// Why a server was not shown the address of its client.
+enum rk_downgrade {
+	DOWNGRADE_UNPREPARED, // the namespace can show none of this protocol and family
+	DOWNGRADE_FAMILY,     // the port leads to a server of the other family
+	DOWNGRADE_LINK_LOCAL, // the address means something on the client's link only
+	DOWNGRADE_INSIDE,     // the address lies in a network inside the namespace
+	DOWNGRADE_UNREACHED,  // no server took the connection with the client's address
+	DOWNGRADE_COUNT
+};
+
 struct rk_target_list {
 	struct rk_addr addrs[RK_TARGET_LIST_MAX];
 	uint8_t count;
@@ -38,7 +48,12 @@ struct rk_forward {
 	struct {
 		struct rk_target_list own;
 		struct rk_target_list plain;
+		enum rk_downgrade why_not; // where `own` is empty
+		// What servers answer such clients from where the network driver leads to them;
+		// AF_UNSPEC: it makes no difference (see engine/scout.h).
+		struct rk_addr answer;
 	} remote[2];
+	char ifname[16]; // the network driver's interface in the namespace
 	enum rk_proxy_protocol proxy_protocol;
 	// One more target after `targets` when the namespace has an address of its own; sa_family
 	// AF_UNSPEC = none.

@@ -232,6 +232,23 @@ static bool add_counters(
 	return complete;
 }
 
+// Reasons that never occurred are left out.
+static bool add_downgrades(cJSON *object, const struct rk_port_stats *stats)
+{
+	cJSON *inner;
+	bool complete;
+
+	if (stats->connections_downgraded == 0)
+		return true;
+	inner = cJSON_AddObjectToObject(object, "downgrades");
+	complete = inner;
+	for (unsigned i = 0; complete && i < DOWNGRADE_COUNT; i++)
+		if (stats->downgrades[i] > 0)
+			complete = json_add_counter(inner, downgrade_name((enum rk_downgrade)i),
+					   stats->downgrades[i]) == 0;
+	return complete;
+}
+
 static bool add_stats(cJSON *object, const struct rk_port_stats *stats)
 {
 	static const char *const states[] = {
@@ -257,7 +274,7 @@ static bool add_stats(cJSON *object, const struct rk_port_stats *stats)
 	       (stats->last_error == 0 ||
 		       add_text(object, "lastError", strerror(stats->last_error))) &&
 	       add_counters(object, "connections", connections, 5) &&
-	       add_counters(object, "bytes", bytes, 2) &&
+	       add_downgrades(object, stats) && add_counters(object, "bytes", bytes, 2) &&
 	       add_counters(object, "datagrams", datagrams, 3);
 }
 

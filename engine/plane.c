@@ -351,7 +351,10 @@ static void add_counters(struct rk_port_stats *stats, struct rk_counters *counte
 	stats->connections_total += counters->connections_total;
 	stats->connections_refused += counters->connections_refused;
 	stats->connections_failed += counters->connections_failed;
-	stats->connections_downgraded += counters->connections_downgraded;
+	for (unsigned i = 0; i < DOWNGRADE_COUNT; i++) {
+		stats->downgrades[i] += counters->downgrades[i];
+		stats->connections_downgraded += counters->downgrades[i];
+	}
 	stats->bytes_in += counters->bytes_in;
 	stats->bytes_out += counters->bytes_out;
 	stats->datagrams_in += counters->datagrams_in;

@@ -39,9 +39,10 @@ struct rk_port_stats {
 	int32_t last_error; // errno of the last failure, 0 = none
 	uint64_t connections_open;
 	uint64_t connections_total;
-	uint64_t connections_refused;    // the child refused
-	uint64_t connections_failed;     // any other reason: no socket, time-out, limit
-	uint64_t connections_downgraded; // the child was not shown the client's address
+	uint64_t connections_refused;         // the child refused
+	uint64_t connections_failed;          // any other reason: no socket, time-out, limit
+	uint64_t connections_downgraded;      // the child was not shown the client's address
+	uint64_t downgrades[DOWNGRADE_COUNT]; // ... by reason
 	uint64_t bytes_in, bytes_out;
 	uint64_t datagrams_in, datagrams_out;
 	uint64_t datagrams_dropped;

@@ -34,13 +34,14 @@ void pool_close(struct rk_pool *pool)
 static void refill_kind(struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kind kind)
 {
 	uint32_t have = pool->kinds[kind].count + pool->kinds[kind].requested;
+	uint32_t level = pool->kinds[kind].level;
 	struct rk_msg_pool request = {.kind = kind};
 
-	if (pool->channel < 0 || !pool->kinds[kind].wanted || have > pool->size / 2)
+	if (pool->channel < 0 || level == 0 || have > level / 2)
 		return;
 	if (pool->kinds[kind].error == EAFNOSUPPORT)
 		return; // the child's kernel has no IPv6: that does not change
-	request.count = pool->size - have;
+	request.count = level - have;
 	if (msg_send(pool->channel, MSG_POOL_REQUEST, &request, sizeof(request), NULL, 0) == 0)
 		pool->kinds[kind].requested += request.count;
 	else if (!node_is_linked(&pool->retry.node))
@@ -64,9 +65,13 @@ int pool_set_channel(struct rk_pool *pool, struct rk_timers *timers, int channel
 	return former;
 }
 
-void pool_want(struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kind kind)
+void pool_want(
+	struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kind kind, uint32_t level)
 {
-	pool->kinds[kind].wanted = true;
+	if (level > pool->size)
+		level = pool->size;
+	if (level > pool->kinds[kind].level)
+		pool->kinds[kind].level = level;
 	refill_kind(pool, timers, kind);
 }
 

@@ -1,10 +1,11 @@
 // pool.h: sockets of the child's namespace, made ahead of need by the helper inside it.
 //
-// How it works: per kind the pool holds up to `size` sockets. When taking one leaves fewer than
-// half of them (counting those already asked for), the pool asks the helper for the rest with one
-// small message; they come back in batches by SCM_RIGHTS. In steady state no connection waits for
-// the helper. One that finds the pool empty queues here and is resumed in order. A helper that
-// cannot make sockets, or a process that is out of descriptors, only delays: the pool asks again.
+// How it works: per kind the pool holds up to a number of sockets that its users chose. When taking
+// one leaves fewer than half of them (counting those already asked for), the pool asks the helper
+// for the rest with one small message; they come back in batches by SCM_RIGHTS. In steady state no
+// connection waits for the helper. One that finds the pool empty queues here and is resumed in
+// order. A helper that cannot make sockets, or a process that is out of descriptors, only delays:
+// the pool asks again.
 #pragma once
 
 #include "engine/list.h"
@@ -24,7 +25,7 @@ struct rk_pool {
 		int fds[POOL_SIZE_MAX];
 		uint32_t count;
 		uint32_t requested; // asked for, not yet here
-		bool wanted;        // some port leads to this kind
+		uint32_t level;     // how many are kept ready, 0 = none
 		int error;          // errno with which the helper failed to make them, 0 = none
 		struct rk_list waiting;
 	} kinds[SOCKET_KIND_COUNT];
@@ -38,8 +39,9 @@ void pool_close(struct rk_pool *pool);
 // Takes the (non-blocking) channel over; what was asked from a former helper is asked again.
 // Returns the former channel, now the caller's to close, or -1.
 int pool_set_channel(struct rk_pool *pool, struct rk_timers *timers, int channel);
-// From now on keeps sockets of that kind.
-void pool_want(struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kind kind);
+// From now on keeps at least `level` sockets of that kind ready, at most the pool's size.
+void pool_want(
+	struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kind kind, uint32_t level);
 
 // A socket, owned by the caller, or -1 when none is there.
 int pool_take(struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kind kind);

@@ -16,6 +16,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static const int families[] = {AF_INET, AF_INET6};
@@ -42,6 +43,19 @@ const char *source_ip_name(enum rk_source_ip mode)
 	};
 
 	return names[mode];
+}
+
+const char *downgrade_name(enum rk_downgrade reason)
+{
+	static const char *const names[DOWNGRADE_COUNT] = {
+		[DOWNGRADE_UNPREPARED] = "unprepared",
+		[DOWNGRADE_FAMILY] = "family",
+		[DOWNGRADE_LINK_LOCAL] = "link-local",
+		[DOWNGRADE_INSIDE] = "inside",
+		[DOWNGRADE_UNREACHED] = "unreached",
+	};
+
+	return reason < DOWNGRADE_COUNT ? names[reason] : "?";
 }
 
 const char *proxy_protocol_name(enum rk_proxy_protocol version)
@@ -120,6 +134,8 @@ static void add_own_targets(
 	enum rk_source_level level = ports_source_level(policy, forward->socktype, family);
 	struct rk_addr address;
 
+	forward->remote[family == AF_INET6].why_not =
+		level == SOURCE_NONE ? DOWNGRADE_UNPREPARED : DOWNGRADE_FAMILY;
 	for (unsigned i = 0; i < forward->target_count; i++) {
 		const struct rk_addr *target = &forward->targets[i];
 		bool loopback = addr_is_loopback(target);
@@ -164,6 +180,20 @@ static void add_last_target(struct rk_forward *forward, const struct rk_source_p
 		addr_set_port(&forward->last_target, addr_port(first));
 	else
 		forward->last_target.sa.sa_family = AF_UNSPEC;
+}
+
+// Only behind NAT in the namespace are there servers that look for their clients elsewhere.
+static void add_answer(
+	struct rk_forward *forward, const struct rk_source_policy *policy, int family)
+{
+	struct rk_addr *answer = &forward->remote[family == AF_INET6].answer;
+
+	if (ports_source_level(policy, forward->socktype, family) < SOURCE_FULL ||
+		!own_address(answer, policy, family)) {
+		answer->sa.sa_family = AF_UNSPEC;
+		return;
+	}
+	snprintf(forward->ifname, sizeof(forward->ifname), "%s", policy->ifname);
 }
 
 static int explain_require(
@@ -230,6 +260,7 @@ int ports_source_resolve(struct rk_forward *forward, const struct rk_port_spec *
 	for (unsigned i = 0; i < 2; i++) {
 		add_own_targets(forward, policy, families[i]);
 		add_plain_targets(forward, policy, families[i]);
+		add_answer(forward, policy, families[i]);
 	}
 	if (forward->source_ip == SOURCE_IP_REQUIRE && forward->remote[first].own.count == 0)
 		return explain_require(forward, policy, e);

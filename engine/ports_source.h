@@ -11,6 +11,7 @@ struct rk_source_policy {
 	enum rk_source_ip source_ip;
 	enum rk_proxy_protocol proxy_protocol;
 	const struct rk_source_info *source; // borrowed
+	const char *ifname; // the network driver's interface in the namespace; borrowed
 };
 
 // Completes *forward, which ports_forward_resolve() made from the same spec. -EOPNOTSUPP: the port
@@ -21,6 +22,7 @@ int ports_source_resolve(struct rk_forward *forward, const struct rk_port_spec *
 // How far clients of `family` are shown on this port: "none", "loopback", "direct", "full".
 const char *source_level_name(enum rk_source_level level);
 const char *source_ip_name(enum rk_source_ip mode);
+const char *downgrade_name(enum rk_downgrade reason);
 const char *proxy_protocol_name(enum rk_proxy_protocol version);
 // "off", "prefer", "require"; "off", "v1", "v2". 0 or -EINVAL.
 int source_ip_parse(const char *name, enum rk_source_ip *mode);

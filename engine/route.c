@@ -51,9 +51,12 @@ static bool start_list(
 	return target_count(route, share) > 0;
 }
 
-static bool may_downgrade(const struct rk_share *share)
+static bool start_downgraded(
+	struct rk_route *route, const struct rk_share *share, enum rk_downgrade reason)
 {
-	return share->forward.source_ip == SOURCE_IP_PREFER;
+	route->reason = (uint8_t)reason;
+	return share->forward.source_ip == SOURCE_IP_PREFER &&
+	       start_list(route, share, ROUTE_REMOTE);
 }
 
 // A link-local address means something on its own link only, which the namespace is not on.
@@ -65,20 +68,31 @@ static bool can_be_shown(const struct rk_addr *client)
 static bool begin(
 	struct rk_route *route, const struct rk_share *share, const struct rk_addr *client)
 {
+	const struct rk_forward *forward = &share->forward;
+
 	route->generation = share->targets_generation;
-	if (share->forward.source_ip == SOURCE_IP_OFF || addr_is_loopback(client))
+	if (forward->source_ip == SOURCE_IP_OFF || addr_is_loopback(client))
 		return start_list(route, share, ROUTE_LOCAL);
-	return (can_be_shown(client) && start_list(route, share, ROUTE_OWN)) ||
-	       (may_downgrade(share) && start_list(route, share, ROUTE_REMOTE));
+	if (!can_be_shown(client))
+		return start_downgraded(route, share, DOWNGRADE_LINK_LOCAL);
+	if (route->inside)
+		return start_downgraded(route, share, DOWNGRADE_INSIDE);
+	return start_list(route, share, ROUTE_OWN) ||
+	       start_downgraded(route, share, forward->remote[route->family].why_not);
 }
 
-bool route_start(
-	struct rk_route *route, const struct rk_listener *listener, const struct rk_addr *client)
+bool route_start(struct rk_worker *worker, struct rk_route *route,
+	const struct rk_listener *listener, const struct rk_addr *client)
 {
+	const struct rk_forward *forward = &listener->share->forward;
+
 	*route = (struct rk_route){
 		.family = client->sa.sa_family == AF_INET6,
 		.port_offset = listener->port_offset,
 	};
+	if (forward->source_ip != SOURCE_IP_OFF && !addr_is_loopback(client))
+		route->inside = scout_client_is_inside(
+			&worker->scout, &worker->pool, &worker->timers, forward, client);
 	return begin(route, listener->share, client);
 }
 
@@ -127,14 +141,13 @@ bool route_retry(struct rk_route *route, const struct rk_share *share, int error
 	route->target = (uint8_t)((route->target + 1u) % count);
 	if (++route->tried < count)
 		return true;
-	return route->list == ROUTE_OWN && may_downgrade(share) &&
-	       start_list(route, share, ROUTE_REMOTE);
+	return route->list == ROUTE_OWN && start_downgraded(route, share, DOWNGRADE_UNREACHED);
 }
 
 bool route_has_next(const struct rk_route *route, const struct rk_share *share)
 {
 	return route_is_stale(route, share) || route->tried + 1u < target_count(route, share) ||
-	       (route->list == ROUTE_OWN && may_downgrade(share));
+	       (route->list == ROUTE_OWN && share->forward.source_ip == SOURCE_IP_PREFER);
 }
 
 void route_remember(const struct rk_route *route, struct rk_share *share)
@@ -148,5 +161,5 @@ void route_count(struct rk_route *route, struct rk_share *share)
 	if (route->list != ROUTE_REMOTE || route->downgraded)
 		return;
 	route->downgraded = true;
-	counter_add(&share->counters.connections_downgraded, 1);
+	counter_add(&share->counters.downgrades[route->reason], 1);
 }

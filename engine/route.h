@@ -4,13 +4,13 @@
 // any client of a port that shows no client addresses, gets ROUTE_LOCAL. Any other first gets
 // ROUTE_OWN, whose connections have the client's own address; when none of it works and the port
 // does not require it, ROUTE_REMOTE, whose connections have an address of the namespace and are
-// counted as downgraded. Each list starts with the target that worked last.
+// counted as downgraded, with the reason. Each list starts with the target that worked last.
 //
 // When the port's targets are replaced, a route that has not reached its target begins anew with
 // those; one that has keeps its connection, and what it learned is no longer remembered.
 #pragma once
 
-#include "engine/share.h"
+#include "engine/worker.h"
 
 #include <stdbool.h>
 
@@ -23,11 +23,13 @@ struct rk_route {
 	uint32_t generation;  // of the share's targets when it began
 	bool any_port;        // the client's address with a port of the kernel's choice
 	bool downgraded;      // counted
+	bool inside;          // the client's address lies in a network inside the namespace
+	uint8_t reason;       // enum rk_downgrade, of ROUTE_REMOTE
 };
 
 // Begins. False: the port requires the client's address and has no target to show it to.
-bool route_start(
-	struct rk_route *route, const struct rk_listener *listener, const struct rk_addr *client);
+bool route_start(struct rk_worker *worker, struct rk_route *route,
+	const struct rk_listener *listener, const struct rk_addr *client);
 // Whether the port's targets are not those any more that the route was chosen among.
 static inline bool route_is_stale(const struct rk_route *route, const struct rk_share *share)
 {

@@ -95,6 +95,7 @@ static int start_ports(
 		.source_ip = config->port.source_ip,
 		.proxy_protocol = config->port.proxy_protocol,
 		.source = config->port.source_ip == SOURCE_IP_OFF ? NULL : &service->network.source,
+		.ifname = service->network.ifname,
 	};
 
 	service->ports = ports_create(service->plane);

@@ -36,7 +36,7 @@ struct rk_counters {
 	_Atomic uint64_t connections_total;
 	_Atomic uint64_t connections_refused;
 	_Atomic uint64_t connections_failed;
-	_Atomic uint64_t connections_downgraded; // the child is not shown the client's address
+	_Atomic uint64_t downgrades[DOWNGRADE_COUNT]; // the child is not shown the client's address
 	_Atomic uint64_t bytes_in, bytes_out;
 	_Atomic uint64_t datagrams_in, datagrams_out;
 	_Atomic uint64_t datagrams_dropped;

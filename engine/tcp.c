@@ -133,7 +133,8 @@ static void flow_connect(struct rk_worker *worker, struct rk_tcp_flow *flow)
 }
 
 // Finds out who the client is where that matters, and so where its flow leads. 0 or -errno.
-static int flow_route(struct rk_tcp_flow *flow, const struct rk_listener *listener)
+static int flow_route(
+	struct rk_worker *worker, struct rk_tcp_flow *flow, const struct rk_listener *listener)
 {
 	const struct rk_share *share = listener->share;
 	socklen_t length = sizeof(flow->client);
@@ -142,7 +143,7 @@ static int flow_route(struct rk_tcp_flow *flow, const struct rk_listener *listen
 	if (share->forward.source_ip != SOURCE_IP_OFF &&
 		getpeername(flow->fds[LANE_IN], &flow->client.sa, &length) < 0)
 		return -errno;
-	return route_start(&flow->route, listener, &flow->client) ? 0 : -EADDRNOTAVAIL;
+	return route_start(worker, &flow->route, listener, &flow->client) ? 0 : -EADDRNOTAVAIL;
 }
 
 void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)
@@ -162,7 +163,7 @@ void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)
 	flow->fds[LANE_OUT] = -1;
 	share->flows++;
 	counter_add(&share->counters.connections_open, 1);
-	result = flow_route(flow, listener);
+	result = flow_route(worker, flow, listener);
 	if (result == 0)
 		flow_connect(worker, flow);
 	else

@@ -330,7 +330,7 @@ static struct rk_udp_flow *flow_create(
 	flow->fd = -1;
 	udp_table_insert(worker->udp_table, flow);
 	timer_start(&worker->timers, &flow->timer, TIMER_UDP_IDLE);
-	if (route_start(&flow->route, flow->listener, &flow->client))
+	if (route_start(worker, &flow->route, flow->listener, &flow->client))
 		flow_connect(worker, flow);
 	else
 		flow_fail(worker, flow, EADDRNOTAVAIL);

@@ -100,7 +100,9 @@ static void want_sockets(struct rk_worker *worker, const struct rk_forward *forw
 {
 	for (unsigned i = 0; i < forward->target_count; i++)
 		pool_want(&worker->pool, &worker->timers,
-			pool_kind(forward->socktype, forward->targets[i].sa.sa_family));
+			pool_kind(forward->socktype, forward->targets[i].sa.sa_family),
+			worker->options.pool_size);
+	scout_want(&worker->pool, &worker->timers, forward);
 }
 
 static void command_add(struct rk_worker *worker, struct rk_command *command)
@@ -372,6 +374,7 @@ static int worker_open(struct rk_worker *worker)
 	list_init(&worker->starved);
 	list_init(&worker->full_listeners);
 	pool_init(&worker->pool, worker->options.pool_size);
+	scout_init(&worker->scout);
 	worker_fit_flows(worker);
 	worker->listeners = calloc(WORKER_LISTENERS_MAX, sizeof(struct rk_listener *));
 	result = worker->listeners ? 0 : -ENOMEM;
@@ -391,6 +394,7 @@ static int worker_open(struct rk_worker *worker)
 static void worker_close(struct rk_worker *worker)
 {
 	ring_close(worker->ring);
+	scout_close(&worker->scout);
 	pool_close(&worker->pool);
 	udp_table_close(worker);
 	slab_close(&worker->tcp_flows);

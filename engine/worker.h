@@ -8,6 +8,7 @@
 
 #include "engine/pool.h"
 #include "engine/ring.h"
+#include "engine/scout.h"
 #include "engine/share.h"
 #include "engine/slab.h"
 
@@ -64,6 +65,7 @@ struct rk_worker {
 	struct rk_ring *ring;
 	struct rk_timers timers;
 	struct rk_pool pool;
+	struct rk_scout scout;
 	struct rk_slab tcp_flows;
 	struct rk_slab udp_flows;
 	struct rk_udp_table *udp_table;

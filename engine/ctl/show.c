@@ -41,6 +41,7 @@ static const struct column stats_columns[] = {
 	{"REFUSED", "connections", "refused", NULL},
 	{"FAILED", "connections", "failed", NULL},
 	{"DOWNGRADED", "connections", "downgraded", NULL},
+	{"WHY", NULL, "downgrades", NULL},
 	{"BYTES-IN", "bytes", "in", NULL},
 	{"BYTES-OUT", "bytes", "out", NULL},
 	{"DROPPED", "datagrams", "dropped", NULL},
@@ -58,11 +59,27 @@ static const cJSON *find(const cJSON *object, const char *group, const char *mem
 	return cJSON_GetObjectItemCaseSensitive(object, member);
 }
 
+// As in "family=2,inside=1".
+static void format_counters(const cJSON *counters, char *out, size_t size)
+{
+	const cJSON *counter;
+	size_t used = 0;
+
+	cJSON_ArrayForEach(counter, counters)
+	{
+		if (used < size)
+			used += (size_t)snprintf(out + used, size - used, "%s%s=%.0f",
+				used ? "," : "", counter->string, counter->valuedouble);
+	}
+}
+
 // The member's text; "" when it is absent.
 static void format_member(const cJSON *member, char *out, size_t size)
 {
 	out[0] = '\0';
-	if (cJSON_IsString(member))
+	if (cJSON_IsObject(member))
+		format_counters(member, out, size);
+	else if (cJSON_IsString(member))
 		snprintf(out, size, "%s", member->valuestring);
 	else if (cJSON_IsNumber(member))
 		snprintf(out, size, "%.0f", member->valuedouble);

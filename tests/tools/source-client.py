@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""source-client.py tcp|udp ADDRESS PORT[,PORT...] [OPTION...]: asks source-server.py who we are.
+"""source-client.py tcp|udp SERVER PORT[,PORT...] [OPTION...]: asks source-server.py who we are.
 
 Prints one line a port: "same" when the server saw this client's own address and port, "address"
 when it saw the address with another port, else "seen IP", or "error TEXT". All connections are
 open at the same time, from one port when --from is given.
 
   --from PORT     our own port
+  --address IP    our own address
   --bytes N       TCP: N bytes must come back as they were
   --reset         TCP: close with a reset
   --quit          TCP: the server closes first
@@ -24,9 +25,10 @@ import sys
 def options():
     parser = argparse.ArgumentParser()
     parser.add_argument("protocol", choices=("tcp", "udp"))
-    parser.add_argument("address")
+    parser.add_argument("server")
     parser.add_argument("ports")
     parser.add_argument("--from", dest="port", type=int, default=0)
+    parser.add_argument("--address", default="")
     parser.add_argument("--bytes", type=int, default=0)
     parser.add_argument("--reset", action="store_true")
     parser.add_argument("--quit", action="store_true")
@@ -37,14 +39,14 @@ def options():
 
 
 def connect(args, port):
-    family = socket.AF_INET6 if ":" in args.address else socket.AF_INET
+    family = socket.AF_INET6 if ":" in args.server else socket.AF_INET
     kind = socket.SOCK_STREAM if args.protocol == "tcp" else socket.SOCK_DGRAM
     client = socket.socket(family, kind)
     client.settimeout(5 + args.wait)
-    if args.port:
+    if args.port or args.address:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        client.bind(("", args.port))
-    client.connect((args.address, int(port)))
+        client.bind((args.address, args.port))
+    client.connect((args.server, int(port)))
     return client
 
 

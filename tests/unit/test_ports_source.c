@@ -27,7 +27,8 @@ static const struct rk_source_info nothing = {.ip = "10.0.2.100"};
 static int resolve(const char *text, enum rk_source_ip mode, const struct rk_source_info *source,
 	struct rk_forward *forward)
 {
-	const struct rk_source_policy policy = {.source_ip = mode, .source = source};
+	const struct rk_source_policy policy = {
+		.source_ip = mode, .source = source, .ifname = "tap0"};
 	struct rk_port_spec spec;
 	struct rk_error e;
 

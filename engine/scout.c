@@ -1,0 +1,86 @@
+// scout.c: whether a client's address lies in a network inside the namespace (a container bridge).
+
+#include "engine/scout.h"
+
+#include "base/fd.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+static const enum rk_socket_kind socket_kinds[2] = {SOCKET_UDP4, SOCKET_UDP6};
+
+void scout_init(struct rk_scout *scout)
+{
+	memset(scout->fds, -1, sizeof(scout->fds));
+}
+
+void scout_close(struct rk_scout *scout)
+{
+	for (unsigned family = 0; family < 2; family++)
+		for (unsigned kind = 0; kind < SCOUT_COUNT; kind++)
+			fd_close(&scout->fds[family][kind]);
+}
+
+static bool is_needed(const struct rk_forward *forward, unsigned family)
+{
+	return forward->remote[family].answer.sa.sa_family != AF_UNSPEC;
+}
+
+void scout_want(struct rk_pool *pool, struct rk_timers *timers, const struct rk_forward *forward)
+{
+	for (unsigned family = 0; family < 2; family++)
+		if (is_needed(forward, family))
+			pool_want(pool, timers, socket_kinds[family], SCOUT_COUNT);
+}
+
+// Without the right to bind to the interface the socket finds no way, or the wrong one; either
+// way the client counts as inside, which costs its address and nothing else.
+static bool take_sockets(struct rk_scout *scout, struct rk_pool *pool, struct rk_timers *timers,
+	const char *ifname, unsigned family)
+{
+	for (unsigned kind = 0; kind < SCOUT_COUNT; kind++) {
+		int *fd = &scout->fds[family][kind];
+
+		if (*fd >= 0)
+			continue;
+		*fd = pool_take(pool, timers, socket_kinds[family]);
+		if (*fd < 0)
+			return false;
+		if (kind == SCOUT_DRIVER)
+			setsockopt(*fd, SOL_SOCKET, SO_BINDTODEVICE, ifname,
+				(socklen_t)strlen(ifname));
+	}
+	return true;
+}
+
+// The address that a packet to `client` would have. False: there is no way to it.
+static bool look(int fd, const struct rk_addr *client, struct rk_addr *source)
+{
+	static const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+	socklen_t length = sizeof(*source);
+	bool found = connect(fd, &client->sa, addr_length(client)) == 0 &&
+		     getsockname(fd, &source->sa, &length) == 0;
+
+	// Frees the port that connecting took, and lets the next look choose an address again.
+	connect(fd, &nowhere, sizeof(nowhere));
+	addr_set_port(source, 0);
+	return found;
+}
+
+bool scout_client_is_inside(struct rk_scout *scout, struct rk_pool *pool, struct rk_timers *timers,
+	const struct rk_forward *forward, const struct rk_addr *client)
+{
+	unsigned family = client->sa.sa_family == AF_INET6;
+	const int *fds = scout->fds[family];
+	struct rk_addr source = {0}, through_driver = {0};
+
+	if (!is_needed(forward, family) ||
+		!take_sockets(scout, pool, timers, forward->ifname, family))
+		return false;
+	if (!look(fds[SCOUT_ANY], client, &source))
+		return false;
+	if (addr_equal(&source, &forward->remote[family].answer))
+		return false;
+	return !look(fds[SCOUT_DRIVER], client, &through_driver) ||
+	       !addr_equal(&source, &through_driver);
+}

@@ -6,7 +6,8 @@
 #   make check-long load, exactness and endurance, under 40 minutes (runs deps first)
 #   make demo       the README's first command (runs deps first)
 #   make lint       clang-format, cppcheck, layers, shellcheck
-#   make asan       make check with ASan and UBSan
+#   make asan       make check with ASan and UBSan; SUITES= chooses
+#   make tsan       what runs in several threads, with ThreadSanitizer
 #   make install    DESTDIR= PREFIX=/usr/local
 #
 # Variables: BUILD= another build directory, CC=, CFLAGS=, WERROR=1, SANITIZE=address,undefined.
@@ -110,8 +111,12 @@ deps:
 check: deps
 	tests/fetch-backends.sh $(BUILD)
 	$(MAKE) check-all
-check-all: $(PROGRAMS) $(TOOLS) $(UNIT)
-	tests/run.sh $(BUILD) $(SUITES)
+check-all: test-programs
+	RK_SANITIZE=$(SANITIZE) RK_SLOW=$(if $(SANITIZE),4,1) tests/run.sh $(BUILD) $(SUITES)
+
+# Everything that the tests run (library.mk adds its own).
+.PHONY: test-programs
+test-programs: $(PROGRAMS) $(TOOLS) $(UNIT)
 
 .PHONY: check-long check-long-all
 check-long: deps
@@ -125,10 +130,21 @@ demo: deps
 demo-all: $(PROGRAMS)
 	tests/demo.sh $(BUILD)
 
+# Builds of their own, each with one goal: check-all, or test-programs to compile only.
+SANITIZED_GOAL ?= check-all
+
 .PHONY: asan
 asan: deps
 	tests/fetch-backends.sh $(BUILD)/asan
-	$(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined CFLAGS='-O1 -g' check-all
+	$(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined CFLAGS='-O1 -g' $(SANITIZED_GOAL)
+
+# Criterion's runner gets no memory at an address that ThreadSanitizer permits, hence no unit tests.
+TSAN_SUITES = tcp udp api stress
+
+.PHONY: tsan
+tsan: deps
+	$(MAKE) BUILD=$(BUILD)/tsan SANITIZE=thread CFLAGS='-O1 -g' \
+		SUITES="$(or $(SUITES),$(TSAN_SUITES))" $(SANITIZED_GOAL)
 
 .PHONY: lint
 lint: deps

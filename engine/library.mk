@@ -20,7 +20,7 @@ LIBRARY_FLAGS  := -shared -Wl,-soname,$(LIBRARY_SONAME) -Wl,--version-script,eng
 	$(if $(SANITIZE),,-Wl,-z,defs)
 
 all: $(LIBRARIES)
-check-all: $(EXAMPLES)
+test-programs: $(EXAMPLES)
 
 $(LIBRARY_SHARED): engine/librkengine.map $(call obj,$(LIBRARY_SRC))
 	@mkdir -p $(@D)

@@ -171,7 +171,7 @@ int rootlesskit_main(int argc, char **argv)
 	struct rootlesskit_flags flags = {.command = argc};
 	struct rk_config config;
 	struct rk_error e = {0};
-	int exit_code;
+	int exit_code = EXIT_FAILURE;
 	int rc;
 
 	log_init(PROGRAM, LOG_LEVEL_WARNING, LOG_FORMAT_TEXT);

@@ -2,32 +2,23 @@
 # run.sh [--long] BUILD-DIR [SUITE...]: run the tests of one build and count them.
 #
 # A suite is "unit" or the name of a file in tests/integration, tests/fault or tests/long without
-# .bats. When none is given: with --long all of tests/long, else everything but those.
-# The full output is kept in BUILD-DIR/*.log. The last line is "N passed, N failed, N skipped"; the
-# exit status is 1 when anything failed or when nothing ran.
+# .bats; what moves bytes is run a second time with epoll. When none is given: with --long all of
+# tests/long, else everything but those. The last line is "N passed, N failed, N skipped"; the exit
+# status is 1 when anything failed or when nothing ran.
+#
+# How it works: the suites are a queue that RK_TEST_JOBS processes take from (default: one per CPU, at
+# most 4; one with --long, whose figures need the machine). Each is this script again, with
+# --one, for one suite: a file of bats gets a user, a temporary directory and a range of ports of
+# its own (setup_suite.bash). Its full output is in BUILD-DIR/results/SUITE.log.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-folders=(integration fault)
-suites=(unit)
-if [ "$1" = --long ]; then
-	folders=(long) suites=()
-	shift
-fi
-build=$1
-shift
-if [ $# -gt 0 ]; then
-	folders=(integration fault long) suites=("$@")
-else
-	for folder in "${folders[@]}"; do
-		for file in "tests/$folder"/*.bats; do
-			[ ! -e "$file" ] || suites+=("$(basename "$file" .bats)")
-		done
-	done
-fi
-passed=0 failed=0 skipped=0
+# What takes longest begins first, so that no process is left with it at the end. All others follow.
+FIRST=(drivers-lxc tcp source-ip-modes epoll-tcp drivers-vpnkit compat docker)
 
-# Adds up a TAP file. A runner that died without a failing line counts as one failure.
+# --- one suite ---------------------------------------------------------------------------------
+
+# Adds the results of a TAP file. A runner that died without a failing line counts as one failure.
 count_tap() {
 	local tap=$1 status=$2 name=$3 ok bad skip planned
 	skip=$(grep -ciE '^ok .*# skip' "$tap")
@@ -42,32 +33,48 @@ count_tap() {
 		echo "$name: $((ok + bad + skip)) of ${planned:-?} tests ran"
 		bad=$((bad + 1))
 	fi
-	grep -E '^not ok |^ok .*# (skip|SKIP)' "$tap"
+	grep -E '^ok .*# (skip|SKIP)' "$tap"
 	echo "$name: $ok passed, $bad failed, $skip skipped (${SECONDS}s)"
-	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+	echo "$ok $bad $skip" >>"$results/counts"
 }
 
 run_unit() {
-	local tap=$build/unit.tap log=$build/unit.log
+	local tap=$results/unit.tap log=$results/unit.log status=0
 	: >"$tap"
 	# The outer limit is for a runner that does not notice the end of a test.
 	LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0 \
-		timeout -k 5 "${UNIT_LIMIT_S:-300}" "$build/tests/unit" --timeout 60 --output="tap:$tap" >"$log" 2>&1
-	local status=$?
+		timeout -k 5 "${UNIT_LIMIT_S:-300}" "$build/tests/unit" --timeout 60 --output="tap:$tap" \
+		>"$log" 2>&1 || status=$?
 	[ "$status" -eq 0 ] || tail -n 60 "$log"
+	grep -E '^not ok ' "$tap"
 	count_tap "$tap" "$status" unit
 }
 
-# run_programs NAME LIMIT FILE...: one user, one temporary directory for all the files of a folder,
-# see tests/integration/setup_suite.bash. No test may take longer than LIMIT seconds.
-run_programs() {
-	local name=$1 limit=$2 log=$build/$1.log
-	shift 2
-	env RK_BUILD="$PWD/$build" BATS_TEST_TIMEOUT="${BATS_TEST_TIMEOUT:-$limit}" \
-		bats --tap --timing --print-output-on-failure "$@" </dev/null 2>&1 | tee "$log" |
-		grep --line-buffered -vE '^ok '
-	count_tap "$log" "${PIPESTATUS[0]}" "$name"
+# run_file NAME FILE: no test may take longer than its folder allows.
+run_file() {
+	local name=$1 file=$2 limit=90 log=$results/$1.log status=0
+	[[ $file != tests/long/* ]] || limit=1800
+	RK_BUILD=$PWD/$build BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$((limit * ${RK_SLOW:-1}))} \
+		"${randomized[@]}" bats --tap --timing --print-output-on-failure "$file" \
+		</dev/null >"$log" 2>&1 || status=$?
+	grep -vE '^(ok |1\.\.)' "$log"
+	count_tap "$log" "$status" "$name"
 }
+
+run_one() {
+	local file=$1 name
+	name=$(basename "${file#epoll=}" .bats)
+	# ThreadSanitizer may find its own address space taken where addresses are random in many bits.
+	randomized=()
+	[[ ${RK_SANITIZE:-} != *thread* ]] || ! setarch -R true 2>/dev/null || randomized=(setarch -R)
+	case $file in
+	unit) run_unit ;;
+	epoll=*) RK_IO=epoll run_file "epoll-$name" "${file#epoll=}" ;;
+	*) run_file "$name" "$file" ;;
+	esac
+}
+
+# --- all of them -------------------------------------------------------------------------------
 
 # The file of a suite, in the folders that are looked at.
 suite_file() {
@@ -79,30 +86,77 @@ suite_file() {
 	return 1
 }
 
-[[ $build == /* ]] && build=$(realpath --relative-to=. "$build")
-# What moves bytes is tested with both I/O methods.
-files=() epoll_files=()
-for suite in "${suites[@]}"; do
-	if [ "$suite" = unit ]; then
-		run_unit
-		continue
-	fi
-	file=$(suite_file "$suite") || exit 1
-	files+=("$file")
-	case $suite in
-	tcp | udp | descriptors) epoll_files+=("$file") ;;
-	esac
-done
-for folder in "${folders[@]}"; do
-	chosen=()
-	for file in "${files[@]}"; do
-		[[ $file != tests/$folder/* ]] || chosen+=("$file")
+all_suites() {
+	local folder file
+	[ "${folders[0]}" = long ] || echo unit
+	for folder in "${folders[@]}"; do
+		for file in "tests/$folder"/*.bats; do
+			[ ! -e "$file" ] || basename "$file" .bats
+		done
 	done
-	limit=90
-	[ "$folder" != long ] || limit=1800
-	[ ${#chosen[@]} -eq 0 ] || run_programs "$folder" "$limit" "${chosen[@]}"
-done
-[ ${#epoll_files[@]} -eq 0 ] || RK_IO=epoll run_programs integration-epoll 90 "${epoll_files[@]}"
+}
 
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+# The names of suites on standard input as items for run_one, each once.
+queue_items() {
+	local suite file
+	while read -r suite; do
+		[ "$suite" != unit ] || { echo unit; continue; }
+		file=$(suite_file "$suite") || return 1
+		echo "$file"
+		case $suite in
+		tcp | udp | descriptors) echo "epoll=$file" ;;
+		esac
+	done
+}
+
+# The items on standard input with those of FIRST in front.
+longest_first() {
+	local items suite
+	items=$(cat)
+	for suite in "${FIRST[@]}"; do
+		case $suite in
+		epoll-*) grep -xE "epoll=tests/[a-z]+/${suite#epoll-}\.bats" <<<"$items" ;;
+		*) grep -xE "tests/[a-z]+/$suite\.bats" <<<"$items" ;;
+		esac
+	done
+	echo "$items"
+}
+
+default_jobs() {
+	local cpus
+	cpus=$(nproc)
+	echo $((cpus < 4 ? cpus : 4))
+}
+
+if [ "$1" = --one ]; then
+	build=$2 results=$2/results
+	output=$(run_one "$3")
+	printf '%s\n' "$output"
+	exit 0
+fi
+folders=(integration fault)
+jobs=${RK_TEST_JOBS:-$(default_jobs)}
+if [ "$1" = --long ]; then
+	folders=(long) jobs=1
+	shift
+fi
+build=$1
+shift
+[[ $build == /* ]] && build=$(realpath --relative-to=. "$build")
+if [ $# -gt 0 ]; then
+	folders=(integration fault long)
+	suites=$(printf '%s\n' "$@")
+else
+	suites=$(all_suites)
+fi
+items=$(queue_items <<<"$suites") || exit 1
+results=$build/results
+rm -rf "$results"
+mkdir -p "$results"
+: >"$results/counts"
+longest_first <<<"$items" | awk '!seen[$0]++' |
+	xargs -P "$jobs" --process-slot-var=RK_TEST_SLOT -I '{}' tests/run.sh --one "$build" '{}'
+queue=$?
+awk '{ ok += $1; bad += $2; skip += $3 }
+	END { printf "%d passed, %d failed, %d skipped\n", ok, bad, skip; exit !(ok > 0 && bad == 0) }' \
+	"$results/counts" && [ "$queue" -eq 0 ]

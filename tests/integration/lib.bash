@@ -44,11 +44,14 @@ test_end() {
 user_environment() {
 	# For sanitizer builds: a report makes the program fail.
 	user_command "$RK_TMP/home" "$RK_BIN" "RK_TEST_ID=$1" \
-		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 }
 
+# Limits of time grow by this factor in builds that are slow, such as those with sanitizers.
+RK_SLOW=${RK_SLOW:-1}
+
 # No command of a test may run for longer than this, so that a hang fails the test that caused it.
-LIMIT_S=40
+LIMIT_S=$((40 * RK_SLOW))
 
 as_user() {
 	timeout -k 1 "$LIMIT_S" "${AS_USER[@]}" "$@"
@@ -89,9 +92,9 @@ none_marked() {
 
 # --- waiting and checking --------------------------------------------------------------------
 
-# wait_until SECONDS COMMAND...: repeats it until it succeeds.
+# wait_until SECONDS COMMAND...: repeats it until it succeeds; see RK_SLOW.
 wait_until() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * RK_SLOW))
 	shift
 	until "$@"; do
 		[ "$SECONDS" -lt "$end" ] || return 1
@@ -123,11 +126,13 @@ json() {
 	python3 -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
 }
 
-# A TCP and UDP port of the host that nobody uses, below the range of ephemeral ports.
+# A TCP and UDP port of the host that nobody uses, below the range of ephemeral ports. It is given
+# out only once in this run of bats; runs at the same time have ranges of their own.
 free_port() {
 	local port
 	while true; do
-		port=$((10000 + (RANDOM * 32768 + RANDOM) % 20000))
+		port=$((10000 + ${RK_TEST_SLOT:-0} % 4 * 5000 + (RANDOM * 32768 + RANDOM) % 5000))
+		mkdir "$RK_TMP/ports/$port" 2>/dev/null || continue
 		[ -n "$(ss -Htuan "sport = :$port")" ] || break
 	done
 	echo "$port"

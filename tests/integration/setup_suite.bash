@@ -11,7 +11,7 @@ setup_suite() {
 	user_create
 	RK_BUILD=$(realpath "${RK_BUILD:-$top/build}")
 	RK_TMP=$(mktemp -d /tmp/rk-test.XXXXXX)
-	mkdir "$RK_TMP/bin" "$RK_TMP/tools" "$RK_TMP/home"
+	mkdir "$RK_TMP/bin" "$RK_TMP/tools" "$RK_TMP/home" "$RK_TMP/ports"
 	cp "$RK_BUILD"/bin/* "$RK_TMP/bin/"
 	cp "$RK_BUILD"/tools/* "$RK_TMP/tools/"
 	# What tests/fetch-backends.sh has unpacked, where the system has no package of it.

@@ -9,7 +9,11 @@
 
 remotes_start() {
 	local number=$((BASHPID % 120)) name net
-	REMOTE=rksrc$BASHPID
+	# Two runs at the same time must not take the same networks: the name of the namespace decides.
+	until ip netns add "rksrc${number}A" 2>/dev/null; do
+		number=$(((number + 1) % 120))
+	done
+	REMOTE=rksrc$number
 	HOST4=198.18.$number.1 CLIENT4=198.18.$number.2 HOST6=2001:db8:$number::1
 	CLIENT6=2001:db8:$number::2
 	HOST4B=198.18.$((number + 120)).1 HOST6B=2001:db8:$((number + 120))::1
@@ -17,7 +21,7 @@ remotes_start() {
 	for name in A B; do
 		net=$number
 		[ "$name" = A ] || net=$((number + 120))
-		ip netns add "$REMOTE$name"
+		[ "$name" = A ] || ip netns add "$REMOTE$name"
 		ip link add "$REMOTE$name" type veth peer name eth0 netns "$REMOTE$name"
 		ip address add "198.18.$net.1/24" dev "$REMOTE$name"
 		ip address add "2001:db8:$net::1/64" dev "$REMOTE$name" nodad

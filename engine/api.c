@@ -28,6 +28,7 @@
 #define CONNECTION_MEMORY    (32 * 1024)
 // A client that goes on sending after this much of a refused body is cut off.
 #define BODY_DRAIN_MAX (2 * 1024 * 1024)
+#define METRICS_PIECE  (32 * 1024)
 
 struct rk_api {
 	struct MHD_Daemon *daemon;
@@ -98,6 +99,37 @@ static void body_append(struct body *body, const char *data, size_t size)
 	body->received = end;
 }
 
+static ssize_t read_metrics(void *context, uint64_t position, char *buffer, size_t size)
+{
+	size_t length = api_metrics_read(context, buffer, size);
+
+	(void)position;
+	return length > 0 ? (ssize_t)length : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void close_metrics(void *context)
+{
+	api_metrics_close(context);
+}
+
+// Text in pieces, as fast as the client takes them: never all of it is in memory.
+static enum MHD_Result send_metrics(struct MHD_Connection *connection, struct rk_api_reply *reply)
+{
+	struct MHD_Response *response = MHD_create_response_from_callback(
+		MHD_SIZE_UNKNOWN, METRICS_PIECE, read_metrics, reply->metrics, close_metrics);
+	enum MHD_Result result;
+
+	if (!response) {
+		api_metrics_close(reply->metrics);
+		return MHD_NO;
+	}
+	MHD_add_response_header(
+		response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+	result = MHD_queue_response(connection, reply->status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
 static enum MHD_Result send_reply(struct MHD_Connection *connection, struct rk_api_reply *reply)
 {
 	static char empty[1];
@@ -135,7 +167,7 @@ static enum MHD_Result answer(struct rk_api *api, struct MHD_Connection *connect
 		api_routes_answer(&reply, request, &api->info, api->ports);
 	}
 	log_debug("api: %s %s: %u", request->method, request->path, reply.status);
-	return send_reply(connection, &reply);
+	return reply.metrics ? send_metrics(connection, &reply) : send_reply(connection, &reply);
 }
 
 // The length of a body that is too long to be read to its end, as its header announces it; else 0.
@@ -182,6 +214,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 	}
 	request.body = body->bytes;
 	request.length = body->received;
+	request.port = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "port");
 	return answer(api, connection, &request, body);
 }
 

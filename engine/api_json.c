@@ -5,12 +5,12 @@
 // An allocation that fails leaves a member out of the tree, so every add goes through `complete`.
 
 #include "engine/api_json.h"
+#include "engine/api_json_parts.h"
 #include "engine/json.h"
 
 #include <string.h>
 
-// Prints `tree` unless something could not be added to it, and frees it.
-static char *print_and_free(cJSON *tree, bool complete)
+char *api_print_and_free(cJSON *tree, bool complete)
 {
 	char *text = tree && complete ? cJSON_PrintUnformatted(tree) : NULL;
 
@@ -18,14 +18,14 @@ static char *print_and_free(cJSON *tree, bool complete)
 	return text;
 }
 
-static bool add_text(cJSON *object, const char *name, const char *text)
+bool api_add_text(cJSON *object, const char *name, const char *text)
 {
 	return cJSON_AddStringToObject(object, name, text);
 }
 
 static bool add_text_if_set(cJSON *object, const char *name, const char *text)
 {
-	return !text[0] || add_text(object, name, text);
+	return !text[0] || api_add_text(object, name, text);
 }
 
 static bool add_number(cJSON *object, const char *name, double value)
@@ -49,7 +49,7 @@ static bool add_network(cJSON *root, const struct rk_network_info *network)
 	if (!network->driver[0])
 		return true;
 	object = cJSON_AddObjectToObject(root, "networkDriver");
-	complete = object && add_text(object, "driver", network->driver);
+	complete = object && api_add_text(object, "driver", network->driver);
 	if (complete && network->dns[0][0]) {
 		dns = cJSON_AddArrayToObject(object, "dns");
 		complete = dns;
@@ -72,7 +72,7 @@ static bool add_port_driver(cJSON *root, const struct rk_api_info *info)
 	if (!info->port_driver)
 		return true;
 	object = cJSON_AddObjectToObject(root, "portDriver");
-	complete = object && add_text(object, "driver", info->port_driver);
+	complete = object && api_add_text(object, "driver", info->port_driver);
 	protos = complete ? cJSON_AddArrayToObject(object, "protos") : NULL;
 	complete = protos;
 	for (unsigned i = 0; complete && info->protos[i]; i++)
@@ -95,7 +95,7 @@ static bool add_source_levels(cJSON *engine, const struct rk_source_info *source
 	bool complete = object;
 
 	for (unsigned kind = 0; complete && kind < SOCKET_KIND_COUNT; kind++)
-		complete = add_text(object, names[kind],
+		complete = api_add_text(object, names[kind],
 			source_level_name((enum rk_source_level)source->level[kind]));
 	return complete;
 }
@@ -121,7 +121,7 @@ static bool add_engine(cJSON *root, const struct rk_api_info *info)
 	object = cJSON_AddObjectToObject(root, "engine");
 	complete = object;
 	if (complete && info->io_name)
-		complete = add_text(object, "io", info->io_name) &&
+		complete = api_add_text(object, "io", info->io_name) &&
 			   add_number(object, "workers", info->workers) &&
 			   add_source_levels(object, &info->network->source);
 	return complete && (!info->features || add_features(object, info));
@@ -130,14 +130,14 @@ static bool add_engine(cJSON *root, const struct rk_api_info *info)
 char *api_json_info(const struct rk_api_info *info)
 {
 	cJSON *root = cJSON_CreateObject();
-	bool complete = root && add_text(root, "apiVersion", RK_API_VERSION) &&
-			add_text(root, "version", RK_VERSION) &&
-			add_text(root, "stateDir", info->state_dir) &&
+	bool complete = root && api_add_text(root, "apiVersion", RK_API_VERSION) &&
+			api_add_text(root, "version", RK_VERSION) &&
+			api_add_text(root, "stateDir", info->state_dir) &&
 			add_number(root, "childPID", info->network->child_pid) &&
 			add_network(root, info->network) && add_port_driver(root, info) &&
 			add_engine(root, info);
 
-	return print_and_free(root, complete);
+	return api_print_and_free(root, complete);
 }
 
 // What the child is shown of the port's clients, unless that is nothing.
@@ -146,14 +146,14 @@ static bool add_source(cJSON *object, const struct rk_port *port)
 	cJSON *inner;
 
 	if (port->proxy_protocol != PROXY_PROTOCOL_OFF &&
-		!add_text(object, "proxyProtocol", proxy_protocol_name(port->proxy_protocol)))
+		!api_add_text(object, "proxyProtocol", proxy_protocol_name(port->proxy_protocol)))
 		return false;
 	if (port->source_ip <= SOURCE_IP_OFF)
 		return true;
 	inner = cJSON_AddObjectToObject(object, "sourceIP");
-	return inner && add_text(inner, "mode", source_ip_name(port->source_ip)) &&
-	       add_text(inner, "ipv4", source_level_name(port->source_levels[0])) &&
-	       add_text(inner, "ipv6", source_level_name(port->source_levels[1]));
+	return inner && api_add_text(inner, "mode", source_ip_name(port->source_ip)) &&
+	       api_add_text(inner, "ipv4", source_level_name(port->source_levels[0])) &&
+	       api_add_text(inner, "ipv6", source_level_name(port->source_levels[1]));
 }
 
 // Clients that know no ranges see the first port of each side, and the id that removes them all.
@@ -171,7 +171,7 @@ static bool add_owner(cJSON *object, const struct rk_port *port)
 	return !port->spec.owned || (inner && add_number(inner, "pid", port->owner));
 }
 
-static bool add_port(cJSON *object, const struct rk_port *port)
+bool api_add_port(cJSON *object, const struct rk_port *port)
 {
 	const struct rk_port_spec *spec = &port->spec;
 	cJSON *inner;
@@ -179,7 +179,7 @@ static bool add_port(cJSON *object, const struct rk_port *port)
 	if (!object || !add_number(object, "id", port->id))
 		return false;
 	inner = cJSON_AddObjectToObject(object, "spec");
-	return inner && add_text(inner, "proto", proto_name(spec->proto)) &&
+	return inner && api_add_text(inner, "proto", proto_name(spec->proto)) &&
 	       add_text_if_set(inner, "parentIP", spec->parent_ip) &&
 	       add_number(inner, "parentPort", spec->parent_port) &&
 	       add_number(inner, "childPort", spec->child_port) &&
@@ -191,11 +191,10 @@ char *api_json_port(const struct rk_port *port)
 {
 	cJSON *object = cJSON_CreateObject();
 
-	return print_and_free(object, add_port(object, port));
+	return api_print_and_free(object, api_add_port(object, port));
 }
 
-// A new object at the end of `array`, NULL when there is no memory.
-static cJSON *append_object(cJSON *array)
+cJSON *api_append_object(cJSON *array)
 {
 	cJSON *object = cJSON_CreateObject();
 
@@ -212,84 +211,8 @@ char *api_json_ports(const struct rk_port *ports, size_t count)
 	bool complete = array;
 
 	for (size_t i = 0; complete && i < count; i++)
-		complete = add_port(append_object(array), &ports[i]);
-	return print_and_free(array, complete);
-}
-
-struct counter {
-	const char *name;
-	uint64_t value;
-};
-
-static bool add_counters(
-	cJSON *object, const char *name, const struct counter *counters, size_t count)
-{
-	cJSON *inner = cJSON_AddObjectToObject(object, name);
-	bool complete = inner;
-
-	for (size_t i = 0; complete && i < count; i++)
-		complete = json_add_counter(inner, counters[i].name, counters[i].value) == 0;
-	return complete;
-}
-
-// Reasons that never occurred are left out.
-static bool add_downgrades(cJSON *object, const struct rk_port_stats *stats)
-{
-	cJSON *inner;
-	bool complete;
-
-	if (stats->connections_downgraded == 0)
-		return true;
-	inner = cJSON_AddObjectToObject(object, "downgrades");
-	complete = inner;
-	for (unsigned i = 0; complete && i < DOWNGRADE_COUNT; i++)
-		if (stats->downgrades[i] > 0)
-			complete = json_add_counter(inner, downgrade_name((enum rk_downgrade)i),
-					   stats->downgrades[i]) == 0;
-	return complete;
-}
-
-static bool add_stats(cJSON *object, const struct rk_port_stats *stats)
-{
-	static const char *const states[] = {
-		[PORT_LISTENING] = "listening",
-		[PORT_PAUSED] = "paused",
-		[PORT_FAILED] = "failed",
-	};
-	const struct counter connections[] = {
-		{"open", stats->connections_open},
-		{"total", stats->connections_total},
-		{"refused", stats->connections_refused},
-		{"failed", stats->connections_failed},
-		{"downgraded", stats->connections_downgraded},
-	};
-	const struct counter bytes[] = {{"in", stats->bytes_in}, {"out", stats->bytes_out}};
-	const struct counter datagrams[] = {
-		{"in", stats->datagrams_in},
-		{"out", stats->datagrams_out},
-		{"dropped", stats->datagrams_dropped},
-	};
-
-	return add_text(object, "state", states[stats->state]) &&
-	       (stats->last_error == 0 ||
-		       add_text(object, "lastError", strerror(stats->last_error))) &&
-	       add_counters(object, "connections", connections, 5) &&
-	       add_downgrades(object, stats) && add_counters(object, "bytes", bytes, 2) &&
-	       add_counters(object, "datagrams", datagrams, 3);
-}
-
-char *api_json_stats(const struct rk_port_report *reports, size_t count)
-{
-	cJSON *array = cJSON_CreateArray();
-	bool complete = array;
-
-	for (size_t i = 0; complete && i < count; i++) {
-		cJSON *object = append_object(array);
-
-		complete =
-			add_port(object, &reports[i].port) && add_stats(object, &reports[i].stats);
-	}
-	return print_and_free(array, complete);
+		complete = api_add_port(api_append_object(array), &ports[i]);
+	return api_print_and_free(array, complete);
 }
 
 char *api_json_error(const struct rk_error *e)
@@ -299,6 +222,7 @@ char *api_json_error(const struct rk_error *e)
 	cJSON *object = cJSON_CreateObject();
 
 	error_line(e, line, sizeof(line));
-	return print_and_free(object, object && add_text(object, "message", line) &&
-					      add_text_if_set(object, "code", code ? code : ""));
+	return api_print_and_free(
+		object, object && api_add_text(object, "message", line) &&
+				add_text_if_set(object, "code", code ? code : ""));
 }

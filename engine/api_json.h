@@ -25,6 +25,8 @@ struct rk_api_info {
 char *api_json_info(const struct rk_api_info *info);
 char *api_json_port(const struct rk_port *port);
 char *api_json_ports(const struct rk_port *ports, size_t count);
+char *api_json_states(const struct rk_port_report *reports, size_t count); // ... with their states
 char *api_json_stats(const struct rk_port_report *reports, size_t count);
+char *api_json_flows(const struct rk_flow_info *flows, size_t count, bool truncated);
 // {"message": "TEXT (HINT)", "code": "EADDRINUSE"}
 char *api_json_error(const struct rk_error *e);

@@ -30,6 +30,7 @@ struct call {
 	const char *argument; // what stands for {id} in the path
 	char *body;           // the answer
 	bool existed;         // nothing had to be made: 200 and not 201
+	struct rk_metrics *metrics;
 };
 
 #define API_BULK_PATH "/v1/ports/bulk"
@@ -48,11 +49,11 @@ static int get_info(struct call *call, struct rk_error *e)
 
 static int get_ports(struct call *call, struct rk_error *e)
 {
-	struct rk_port *list = NULL;
-	ssize_t count = ports_list(call->ports, &list, e);
+	struct rk_port_report *list = NULL;
+	ssize_t count = ports_report(call->ports, &list, e);
 
 	if (count >= 0)
-		call->body = api_json_ports(list, (size_t)count);
+		call->body = api_json_states(list, (size_t)count);
 	free(list);
 	return count < 0 ? (int)count : 0;
 }
@@ -158,6 +159,28 @@ static int parse_id(const char *text, uint32_t *id, struct rk_error *e)
 	return 0;
 }
 
+static int get_metrics(struct call *call, struct rk_error *e)
+{
+	return api_metrics_open(&call->metrics, call->info, call->ports, e);
+}
+
+static int get_flows(struct call *call, struct rk_error *e)
+{
+	RK_CLEANUP_FREE struct rk_flow_info *list = NULL;
+	uint32_t id = 0;
+	bool truncated;
+	ssize_t count = call->request->port ? parse_id(call->request->port, &id, e) : 0;
+
+	if (count == 0 && call->request->port && id == 0)
+		count = error_set(e, ENOENT, "unknown id: 0");
+	if (count == 0)
+		count = ports_flows(call->ports, id, &list, &truncated, e);
+	if (count < 0)
+		return (int)count;
+	call->body = api_json_flows(list, (size_t)count, truncated);
+	return 0;
+}
+
 static int delete_port(struct call *call, struct rk_error *e)
 {
 	uint32_t id = 0;
@@ -201,6 +224,8 @@ static const struct route {
 	{"/v1/ports/", "DELETE", "DELETE, PATCH", STATUS_OK, false, delete_port},
 	{"/v1/ports/", "PATCH", "DELETE, PATCH", STATUS_OK, true, patch_port},
 	{"/v1/stats", "GET", "GET", STATUS_OK, true, get_stats},
+	{"/v1/flows", "GET", "GET", STATUS_OK, true, get_flows},
+	{"/metrics", "GET", "GET", STATUS_OK, true, get_metrics},
 };
 
 static bool path_matches(const struct route *route, const char *path, const char **argument)
@@ -241,7 +266,7 @@ static void run_route(struct rk_api_reply *reply, const struct route *route, str
 	struct rk_error e;
 	int rc = route->handle(call, &e);
 
-	if (rc == 0 && route->has_body && !call->body)
+	if (rc == 0 && route->has_body && !call->body && !call->metrics)
 		rc = error_errno(&e, ENOMEM, "answer");
 	if (rc < 0) {
 		api_reply_error(
@@ -250,6 +275,7 @@ static void run_route(struct rk_api_reply *reply, const struct route *route, str
 	}
 	reply->status = call->existed ? STATUS_OK : route->status;
 	reply->body = call->body;
+	reply->metrics = call->metrics;
 }
 
 void api_routes_answer(struct rk_api_reply *reply, const struct rk_api_request *request,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/api_json.h"
+#include "engine/api_metrics.h"
 #include "engine/ports.h"
 
 #include <stddef.h>
@@ -12,15 +13,18 @@
 struct rk_api_request {
 	const char *method;
 	const char *path; // without the query
+	const char *port; // the query's "port", NULL = none
 	const char *body;
 	size_t length;
 	int connection; // the peer's socket
 };
 
-// `body` is owned by the caller, NULL = empty. `allow` is set with status 405 only.
+// `body` is owned by the caller, NULL = empty; or `metrics` is, which is text to be read in pieces.
+// `allow` is set with status 405 only.
 struct rk_api_reply {
 	unsigned status;
 	char *body;
+	struct rk_metrics *metrics;
 	const char *allow;
 };
 

@@ -214,23 +214,41 @@ int rk_engine_list(struct rk_engine *engine, rk_engine_port_function *each, void
 	return rc;
 }
 
+static int32_t public_state(enum rk_port_state state)
+{
+	switch (state) {
+	case PORT_PAUSED:
+		return RK_ENGINE_PAUSED;
+	case PORT_FAILED:
+		return RK_ENGINE_FAILED;
+	default:
+		return RK_ENGINE_LISTENING;
+	}
+}
+
 static void fill_stats(struct rk_engine_stats *stats, const struct rk_port_stats *from)
 {
+	const uint64_t *counts = from->counts;
 	const struct rk_engine_stats all = {
 		.size = stats->size,
-		.state = from->state == PORT_LISTENING ? RK_ENGINE_LISTENING
-			 : from->state == PORT_PAUSED  ? RK_ENGINE_PAUSED
-						       : RK_ENGINE_FAILED,
-		.last_error = from->last_error,
-		.connections_open = from->connections_open,
-		.connections_total = from->connections_total,
-		.connections_refused = from->connections_refused,
-		.connections_failed = from->connections_failed,
-		.bytes_in = from->bytes_in,
-		.bytes_out = from->bytes_out,
-		.datagrams_in = from->datagrams_in,
-		.datagrams_out = from->datagrams_out,
-		.datagrams_dropped = from->datagrams_dropped,
+		.state = public_state(from->state),
+		.last_error = from->last_error.code,
+		.connections_open = counts[COUNT_OPEN],
+		.connections_total = counts[COUNT_TOTAL],
+		.connections_refused = counts[COUNT_REFUSED],
+		.connections_failed = counts[COUNT_FAILED],
+		.bytes_in = counts[COUNT_BYTES_IN],
+		.bytes_out = counts[COUNT_BYTES_OUT],
+		.datagrams_in = counts[COUNT_DATAGRAMS_IN],
+		.datagrams_out = counts[COUNT_DATAGRAMS_OUT],
+		.datagrams_dropped = plane_datagrams_dropped(from),
+		.connections_timed_out = counts[COUNT_TIMED_OUT],
+		.resets_by_client = counts[COUNT_RESET_BY_CLIENT],
+		.resets_by_service = counts[COUNT_RESET_BY_CHILD],
+		.retries = counts[COUNT_RETRIES],
+		.pauses = counts[COUNT_PAUSES] + counts[COUNT_ROOM_WAITS],
+		.kernel_dropped = from->kernel_dropped,
+		.backlog = from->backlog,
 	};
 
 	memcpy(stats, &all, stats->size < sizeof(all) ? stats->size : sizeof(all));

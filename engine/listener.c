@@ -22,8 +22,8 @@ static void listener_arm(struct rk_worker *worker, struct rk_listener *listener)
 {
 	if (listener->armed || listener->stopping)
 		return;
-	listener->armed = true;
-	atomic_store_explicit(&listener->share->counters.paused, false, memory_order_relaxed);
+	atomic_store_explicit(&listener->error, 0, memory_order_relaxed);
+	atomic_store_explicit(&listener->armed, true, memory_order_relaxed);
 	if (listener->share->forward.socktype == SOCK_DGRAM)
 		udp_receive(worker, listener, listener_tag(listener, OP_UDP_LISTENER));
 	else
@@ -52,15 +52,18 @@ int listener_start(struct rk_worker *worker, struct rk_listener *listener)
 
 void listener_pause(struct rk_worker *worker, struct rk_listener *listener, int error)
 {
-	struct rk_counters *counters = &listener->share->counters;
+	struct rk_share *share = listener->share;
 
-	atomic_store_explicit(&counters->last_error, error, memory_order_relaxed);
-	atomic_store_explicit(&counters->paused, true, memory_order_relaxed);
+	error_record_write(&share->error, ERROR_ACCEPT, error, NULL, worker->timers.now_ms);
+	atomic_store_explicit(&listener->error, error, memory_order_relaxed);
+	count_one(&share->counters, COUNT_PAUSES);
+	worker_state_changed(worker);
 	timer_start(&worker->timers, &listener->pause, TIMER_PAUSE);
 }
 
 void listener_resume(struct rk_worker *worker, struct rk_listener *listener)
 {
+	atomic_store_explicit(&listener->full, false, memory_order_relaxed);
 	listener_arm(worker, listener);
 }
 
@@ -70,7 +73,9 @@ static void listener_fill(struct rk_worker *worker, struct rk_listener *listener
 	if (node_is_linked(&listener->waiting) || listener->stopping)
 		return;
 	list_append(&worker->full_listeners, &listener->waiting);
-	atomic_store_explicit(&listener->share->counters.paused, true, memory_order_relaxed);
+	atomic_store_explicit(&listener->full, true, memory_order_relaxed);
+	count_one(&listener->share->counters, COUNT_ROOM_WAITS);
+	worker_state_changed(worker);
 	if (listener->armed)
 		ring_cancel(worker->ring, listener->fd, tag_make(OP_NONE, 0, 0));
 }
@@ -86,7 +91,7 @@ void listener_accepted(struct rk_worker *worker, const struct rk_completion *com
 		return;
 	}
 	if (!(completion->flags & RING_MORE))
-		listener->armed = false;
+		listener_disarmed(listener);
 	if (completion->result >= 0)
 		tcp_open(worker, listener, completion->result);
 	if (listener->stopping) {

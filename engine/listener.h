@@ -14,10 +14,16 @@ void listener_stop(struct rk_worker *worker, struct rk_listener *listener);
 void listener_accepted(struct rk_worker *worker, const struct rk_completion *completion);
 // The pause after EMFILE is over.
 void listener_resume(struct rk_worker *worker, struct rk_listener *listener);
-// The receive or accept ended with `error`: try again soon.
+// The receive or accept ended with `error`, an errno: try again soon.
 void listener_pause(struct rk_worker *worker, struct rk_listener *listener, int error);
 // No operation is in flight any more.
 void listener_drained(struct rk_worker *worker, struct rk_listener *listener);
+
+// Its accept or receive has ended.
+static inline void listener_disarmed(struct rk_listener *listener)
+{
+	atomic_store_explicit(&listener->armed, false, memory_order_relaxed);
+}
 
 static inline struct rk_listener *listener_of(const struct rk_worker *worker, uint64_t tag)
 {

@@ -1,11 +1,11 @@
-// plane.c: the data plane as the control thread sees it: start, ports, counters, stop.
+// plane.c: the data plane as the control thread sees it: start, ports, stop.
 
 #include "engine/plane.h"
 
 #include "base/fd.h"
 #include "base/msg.h"
+#include "engine/plane_internal.h"
 #include "engine/sockets.h"
-#include "engine/worker.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -16,26 +16,6 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-// A published port: one share per worker. The shares belong to the workers; this keeps them
-// readable until the port is removed.
-struct rk_plane_port {
-	struct rk_plane_port *next;
-	uint32_t id;
-	unsigned sockets;
-	struct rk_share *shares[]; // one per worker
-};
-
-struct rk_plane {
-	struct rk_worker *workers;
-	uint32_t worker_count;
-	uint32_t started;
-	struct rk_keepalive keepalive;
-	struct rk_plane_port *ports;
-	unsigned sockets;     // of all ports
-	uint32_t descriptors; // of one worker, see struct rk_plane_options
-	int helper_lost_fd;
-};
 
 // Descriptors that are nobody's flow: listeners of a few ports, the rings, the control thread's.
 #define DESCRIPTORS_RESERVED 96
@@ -97,6 +77,7 @@ static int start_worker(struct rk_plane *plane, const struct rk_plane_options *o
 
 	worker->options = *options;
 	worker->helper_lost_fd = plane->helper_lost_fd;
+	worker->notice = &plane->notice;
 	worker->mailbox[0] = worker->mailbox[1] = -1;
 	result = worker_init(worker);
 	if (result == 0)
@@ -141,8 +122,11 @@ int plane_start(
 		plane->keepalive = options->keepalive;
 		plane->descriptors = fitted.descriptors;
 		plane->helper_lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		plane->notice.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		plane->workers = calloc(options->workers, sizeof(*plane->workers));
-		code = !plane->workers ? -ENOMEM : plane->helper_lost_fd < 0 ? -errno : 0;
+		code = !plane->workers                                     ? -ENOMEM
+		       : plane->helper_lost_fd < 0 || plane->notice.fd < 0 ? -errno
+									   : 0;
 	}
 	while (code == 0 && plane->started < options->workers)
 		code = start_worker(plane, &fitted);
@@ -202,9 +186,9 @@ static void free_retired(struct rk_plane *plane)
 	}
 }
 
-static struct rk_plane_port **find_port(struct rk_plane *plane, uint32_t id)
+struct rk_plane_port **plane_find_port(struct rk_plane *plane, uint32_t id)
 {
-	struct rk_plane_port **link = &plane->ports;
+	struct rk_plane_port **link = &plane->ports[id % PLANE_PORT_BUCKETS];
 
 	while (*link && (*link)->id != id)
 		link = &(*link)->next;
@@ -294,8 +278,7 @@ int plane_add(struct rk_plane *plane, struct rk_forward *forward, struct rk_erro
 		return result;
 	}
 	memcpy(forward->listeners, port->shares[0]->forward.listeners, sizeof(forward->listeners));
-	port->next = plane->ports;
-	plane->ports = port;
+	*plane_find_port(plane, forward->id) = port;
 	plane->sockets += port->sockets;
 	result = hand_over(plane, port);
 	if (result < 0) {
@@ -307,7 +290,7 @@ int plane_add(struct rk_plane *plane, struct rk_forward *forward, struct rk_erro
 
 int plane_remove(struct rk_plane *plane, uint32_t id, struct rk_error *e)
 {
-	struct rk_plane_port **link = find_port(plane, id);
+	struct rk_plane_port **link = plane_find_port(plane, id);
 	struct rk_plane_port *port = *link;
 
 	if (!port)
@@ -328,7 +311,7 @@ int plane_retarget(struct rk_plane *plane, const struct rk_forward *forward, str
 {
 	int result = 0;
 
-	if (!*find_port(plane, forward->id))
+	if (!*plane_find_port(plane, forward->id))
 		return error_set(e, ENOENT, "no port has the id %u", forward->id);
 	for (uint32_t i = 0; i < plane->worker_count; i++) {
 		struct rk_command command = {
@@ -343,45 +326,11 @@ int plane_retarget(struct rk_plane *plane, const struct rk_forward *forward, str
 	return 0;
 }
 
-static void add_counters(struct rk_port_stats *stats, struct rk_counters *counters)
-{
-	int32_t error = atomic_load_explicit(&counters->last_error, memory_order_relaxed);
-
-	stats->connections_open += counters->connections_open;
-	stats->connections_total += counters->connections_total;
-	stats->connections_refused += counters->connections_refused;
-	stats->connections_failed += counters->connections_failed;
-	for (unsigned i = 0; i < DOWNGRADE_COUNT; i++) {
-		stats->downgrades[i] += counters->downgrades[i];
-		stats->connections_downgraded += counters->downgrades[i];
-	}
-	stats->bytes_in += counters->bytes_in;
-	stats->bytes_out += counters->bytes_out;
-	stats->datagrams_in += counters->datagrams_in;
-	stats->datagrams_out += counters->datagrams_out;
-	stats->datagrams_dropped += counters->datagrams_dropped;
-	if (error)
-		stats->last_error = error;
-	if (counters->paused)
-		stats->state = PORT_PAUSED;
-}
-
-int plane_stats(struct rk_plane *plane, uint32_t id, struct rk_port_stats *stats)
-{
-	struct rk_plane_port *port = *find_port(plane, id);
-
-	if (!port)
-		return -ENOENT;
-	*stats = (struct rk_port_stats){.state = PORT_LISTENING};
-	for (uint32_t i = 0; i < plane->worker_count; i++)
-		add_counters(stats, &port->shares[i]->counters);
-	return 0;
-}
-
 void plane_stop(struct rk_plane *plane)
 {
-	while (plane->ports)
-		plane_remove(plane, plane->ports->id, NULL);
+	for (unsigned i = 0; i < PLANE_PORT_BUCKETS; i++)
+		while (plane->ports[i])
+			plane_remove(plane, plane->ports[i]->id, NULL);
 	for (uint32_t i = 0; i < plane->started; i++) {
 		struct rk_command command = {.type = COMMAND_STOP};
 
@@ -392,6 +341,7 @@ void plane_stop(struct rk_plane *plane)
 	if (plane->workers)
 		free_retired(plane);
 	fd_close(&plane->helper_lost_fd);
+	fd_close(&plane->notice.fd);
 	free(plane->workers);
 	free(plane);
 }

@@ -31,6 +31,12 @@ void pool_close(struct rk_pool *pool)
 	fd_close(&pool->channel);
 }
 
+static void note_request(struct rk_pool *pool, enum rk_socket_kind kind, uint32_t count)
+{
+	pool->kinds[kind].requested += count;
+	pool->kinds[kind].requests++;
+}
+
 static void refill_kind(struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kind kind)
 {
 	uint32_t have = pool->kinds[kind].count + pool->kinds[kind].requested;
@@ -43,7 +49,7 @@ static void refill_kind(struct rk_pool *pool, struct rk_timers *timers, enum rk_
 		return; // the child's kernel has no IPv6: that does not change
 	request.count = level - have;
 	if (msg_send(pool->channel, MSG_POOL_REQUEST, &request, sizeof(request), NULL, 0) == 0)
-		pool->kinds[kind].requested += request.count;
+		note_request(pool, kind, request.count);
 	else if (!node_is_linked(&pool->retry.node))
 		timer_start(timers, &pool->retry, TIMER_POOL);
 }
@@ -81,6 +87,8 @@ int pool_take(struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kin
 
 	if (pool->kinds[kind].count > 0)
 		fd = pool->kinds[kind].fds[--pool->kinds[kind].count];
+	else
+		pool->kinds[kind].empty++;
 	refill_kind(pool, timers, kind);
 	return fd;
 }
@@ -107,6 +115,7 @@ static enum rk_pool_event handle_sockets(
 
 	if (message->pool.error) {
 		pool->kinds[kind].error = message->pool.error;
+		pool->kinds[kind].failures++;
 		pool->kinds[kind].requested = 0;
 		timer_start(timers, &pool->retry, TIMER_POOL);
 		return POOL_FILLED;

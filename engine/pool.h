@@ -27,6 +27,7 @@ struct rk_pool {
 		uint32_t requested; // asked for, not yet here
 		uint32_t level;     // how many are kept ready, 0 = none
 		int error;          // errno with which the helper failed to make them, 0 = none
+		uint64_t requests, empty, failures; // see struct rk_worker_stats
 		struct rk_list waiting;
 	} kinds[SOCKET_KIND_COUNT];
 	struct rk_timer retry;

@@ -505,3 +505,36 @@ ssize_t ports_report(struct rk_ports *ports, struct rk_port_report **list, struc
 	pthread_mutex_unlock(&ports->lock);
 	return count;
 }
+
+ssize_t ports_worker_stats(
+	struct rk_ports *ports, struct rk_worker_stats **list, struct rk_error *e)
+{
+	uint32_t count = ports->plane ? plane_worker_count(ports->plane) : 0;
+
+	*list = calloc(count + 1u, sizeof(**list));
+	if (!*list)
+		return error_errno(e, ENOMEM, "figures of %u workers", count);
+	pthread_mutex_lock(&ports->lock);
+	for (uint32_t i = 0; i < count; i++)
+		plane_worker_stats(ports->plane, i, &(*list)[i]);
+	pthread_mutex_unlock(&ports->lock);
+	return count;
+}
+
+ssize_t ports_flows(struct rk_ports *ports, uint32_t id, struct rk_flow_info **list,
+	bool *truncated, struct rk_error *e)
+{
+	ssize_t count = 0;
+
+	*truncated = false;
+	*list = calloc(PLANE_FLOWS_MAX, sizeof(**list));
+	if (!*list)
+		return error_errno(e, ENOMEM, "list of flows");
+	pthread_mutex_lock(&ports->lock);
+	if (id && !find_locked(ports, id))
+		count = error_set(e, ENOENT, "unknown id: %u", id);
+	else if (ports->plane)
+		count = (ssize_t)plane_flows(ports->plane, id, *list, PLANE_FLOWS_MAX, truncated);
+	pthread_mutex_unlock(&ports->lock);
+	return count;
+}

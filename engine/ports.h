@@ -75,3 +75,10 @@ void ports_free_ended(struct rk_ports *ports);
 // Copies of all entries by ascending id; the caller frees *list. The length or -code.
 ssize_t ports_list(struct rk_ports *ports, struct rk_port **list, struct rk_error *e);
 ssize_t ports_report(struct rk_ports *ports, struct rk_port_report **list, struct rk_error *e);
+// One entry per worker, none without a plane; the caller frees *list. The length or -code.
+ssize_t ports_worker_stats(
+	struct rk_ports *ports, struct rk_worker_stats **list, struct rk_error *e);
+// Flows of port `id`, or of all (0), PLANE_FLOWS_MAX at most; the caller frees *list. The length,
+// or -code: -ENOENT when there is no such port.
+ssize_t ports_flows(struct rk_ports *ports, uint32_t id, struct rk_flow_info **list,
+	bool *truncated, struct rk_error *e);

@@ -63,8 +63,8 @@ struct rk_engine_port {
 
 enum rk_engine_port_state {
 	RK_ENGINE_LISTENING,
-	RK_ENGINE_PAUSED, // short of descriptors or memory; goes on by itself
-	RK_ENGINE_FAILED
+	RK_ENGINE_PAUSED, // short of descriptors, memory or flows; goes on by itself
+	RK_ENGINE_FAILED  // a worker cannot accept, or the last client reached no service
 };
 
 // in = from clients to the namespace, out = from the namespace to clients.
@@ -76,10 +76,17 @@ struct rk_engine_stats {
 	uint64_t connections_refused, connections_failed;
 	uint64_t bytes_in, bytes_out;
 	uint64_t datagrams_in, datagrams_out, datagrams_dropped;
+	uint64_t connections_timed_out; // of those that failed
+	uint64_t resets_by_client, resets_by_service;
+	uint64_t retries;        // another target was tried
+	uint64_t pauses;         // for want of descriptors, memory or flows
+	uint64_t kernel_dropped; // by the kernel, at the listening sockets
+	uint64_t backlog;        // clients that wait to be accepted
 };
 #define RK_ENGINE_STATS_INIT                                                                       \
 	{                                                                                          \
-		sizeof(struct rk_engine_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                    \
+		sizeof(struct rk_engine_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+			0                                                                          \
 	}
 
 // "0.1.0": the library's.

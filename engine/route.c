@@ -124,7 +124,7 @@ static bool is_about_the_port(int error)
 	return error == EADDRINUSE || error == EADDRNOTAVAIL || error == EACCES;
 }
 
-bool route_retry(struct rk_route *route, const struct rk_share *share, int error)
+static bool choose_next(struct rk_route *route, const struct rk_share *share, int error)
 {
 	unsigned count = target_count(route, share);
 
@@ -144,6 +144,15 @@ bool route_retry(struct rk_route *route, const struct rk_share *share, int error
 	return route->list == ROUTE_OWN && start_downgraded(route, share, DOWNGRADE_UNREACHED);
 }
 
+bool route_retry(struct rk_route *route, struct rk_share *share, int error)
+{
+	bool again = choose_next(route, share, error);
+
+	if (again)
+		count_one(&share->counters, COUNT_RETRIES);
+	return again;
+}
+
 bool route_has_next(const struct rk_route *route, const struct rk_share *share)
 {
 	return route_is_stale(route, share) || route->tried + 1u < target_count(route, share) ||
@@ -156,10 +165,14 @@ void route_remember(const struct rk_route *route, struct rk_share *share)
 		share->preferred_targets[route->list][route->family] = route->target;
 }
 
-void route_count(struct rk_route *route, struct rk_share *share)
+void route_count(struct rk_route *route, struct rk_share *share, uint64_t now_ms)
 {
-	if (route->list != ROUTE_REMOTE || route->downgraded)
+	if (route->list == ROUTE_LOCAL || route->downgraded)
+		return;
+	verdict_set(&share->counters.shown, now_ms, route->list == ROUTE_OWN);
+	if (route->list == ROUTE_OWN)
 		return;
 	route->downgraded = true;
+	count_one(&share->counters, COUNT_DOWNGRADED);
 	counter_add(&share->counters.downgrades[route->reason], 1);
 }

@@ -43,10 +43,11 @@ struct rk_addr route_target(const struct rk_route *route, const struct rk_share 
 // 0 or -errno.
 int route_bind(const struct rk_route *route, int fd, const struct rk_addr *client);
 // The target failed with `error`. True: another try is due, with a fresh socket.
-bool route_retry(struct rk_route *route, const struct rk_share *share, int error);
+bool route_retry(struct rk_route *route, struct rk_share *share, int error);
 // Whether a failure would be followed by another try.
 bool route_has_next(const struct rk_route *route, const struct rk_share *share);
 // The target answered: the next flow starts with it.
 void route_remember(const struct rk_route *route, struct rk_share *share);
-// The target was reached: counts the flow, once, when it is not its client's address that is seen.
-void route_count(struct rk_route *route, struct rk_share *share);
+// The target was reached: counts the flow, once, when it is not its client's address that is seen,
+// and remembers which of both it was.
+void route_count(struct rk_route *route, struct rk_share *share, uint64_t now_ms);

@@ -45,7 +45,7 @@ static void flow_free(struct rk_worker *worker, struct rk_tcp_flow *flow)
 		lane_pop(lane, worker->ring, lane->bytes, &worker->stream_buffers_held);
 		close_socket(worker, &flow->fds[i], flow->reset);
 	}
-	counter_add(&share->counters.connections_open, (uint64_t)-1);
+	count_add(&share->counters, COUNT_OPEN, (uint64_t)-1);
 	slab_release(&worker->tcp_flows, flow);
 	worker_flow_freed(worker, share);
 }
@@ -71,17 +71,47 @@ static void flow_settle(struct rk_worker *worker, struct rk_tcp_flow *flow)
 		flow_free(worker, flow);
 }
 
-static void flow_fail(struct rk_worker *worker, struct rk_tcp_flow *flow, int error)
+static void flow_note_error(struct rk_worker *worker, const struct rk_tcp_flow *flow,
+	enum rk_error_phase phase, int error)
+{
+	error_record_write(&flow->share->error, phase, error,
+		addr_port(&flow->client) ? &flow->client : NULL, worker->timers.now_ms);
+}
+
+// It never reached a target.
+static void count_failure(struct rk_worker *worker, const struct rk_tcp_flow *flow,
+	enum rk_error_phase phase, int error)
 {
 	struct rk_counters *counters = &flow->share->counters;
 
-	atomic_store_explicit(&counters->last_error, error, memory_order_relaxed);
-	if (flow->state != TCP_OPEN) {
-		if (error == ECONNREFUSED)
-			counter_add(&counters->connections_refused, 1);
-		else
-			counter_add(&counters->connections_failed, 1);
-	}
+	count_one(counters, error == ECONNREFUSED ? COUNT_REFUSED : COUNT_FAILED);
+	if (error == ETIMEDOUT)
+		count_one(counters, COUNT_TIMED_OUT);
+	if (phase == ERROR_CONNECT)
+		worker_reached(worker, flow->share, false);
+}
+
+static bool is_reset(int error)
+{
+	return error == ECONNRESET || error == EPIPE;
+}
+
+// `side`: whose socket broke. Once: the other lane may see it, too.
+static void count_reset(struct rk_tcp_flow *flow, enum rk_lane_index side, int error)
+{
+	if (!is_reset(error) || flow->reset_counted)
+		return;
+	flow->reset_counted = true;
+	count_one(&flow->share->counters,
+		side == LANE_IN ? COUNT_RESET_BY_CLIENT : COUNT_RESET_BY_CHILD);
+}
+
+static void flow_fail(
+	struct rk_worker *worker, struct rk_tcp_flow *flow, enum rk_error_phase phase, int error)
+{
+	flow_note_error(worker, flow, phase, error);
+	if (flow->state != TCP_OPEN)
+		count_failure(worker, flow, phase, error);
 	flow_close(worker, flow, true);
 }
 
@@ -96,7 +126,7 @@ static int try_target(struct rk_worker *worker, struct rk_tcp_flow *flow)
 
 	if (!route_refresh(&flow->route, flow->share, &flow->client))
 		return -EADDRNOTAVAIL;
-	target = route_target(&flow->route, flow->share);
+	target = flow->target = route_target(&flow->route, flow->share);
 	kind = pool_kind(SOCK_STREAM, target.sa.sa_family);
 
 	flow->fds[LANE_OUT] = pool_take(&worker->pool, &worker->timers, kind);
@@ -104,6 +134,7 @@ static int try_target(struct rk_worker *worker, struct rk_tcp_flow *flow)
 		return -worker->pool.kinds[kind].error;
 	if (flow->fds[LANE_OUT] < 0) {
 		flow->state = TCP_WAITING;
+		count_one(&flow->share->counters, COUNT_SOCKET_WAITS);
 		list_append(&worker->pool.kinds[kind].waiting, &flow->waiting);
 		return 0;
 	}
@@ -129,20 +160,22 @@ static void flow_connect(struct rk_worker *worker, struct rk_tcp_flow *flow)
 		result = try_target(worker, flow);
 	} while (result < 0 && route_retry(&flow->route, flow->share, -result));
 	if (result < 0)
-		flow_fail(worker, flow, -result);
+		flow_fail(worker, flow, ERROR_CONNECT, -result);
 }
 
-// Finds out who the client is where that matters, and so where its flow leads. 0 or -errno.
+// Finds out who the client is, and so where its flow leads. 0 or -errno.
 static int flow_route(
 	struct rk_worker *worker, struct rk_tcp_flow *flow, const struct rk_listener *listener)
 {
 	const struct rk_share *share = listener->share;
 	socklen_t length = sizeof(flow->client);
 
-	flow->client = listener->addr; // its family
-	if (share->forward.source_ip != SOURCE_IP_OFF &&
-		getpeername(flow->fds[LANE_IN], &flow->client.sa, &length) < 0)
-		return -errno;
+	if (getpeername(flow->fds[LANE_IN], &flow->client.sa, &length) < 0) {
+		flow->client = listener->addr; // its family
+		addr_set_port(&flow->client, 0);
+		if (share->forward.source_ip != SOURCE_IP_OFF)
+			return -errno;
+	}
 	return route_start(worker, &flow->route, listener, &flow->client) ? 0 : -EADDRNOTAVAIL;
 }
 
@@ -152,9 +185,9 @@ void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)
 	struct rk_tcp_flow *flow = worker_has_room(worker) ? slab_take(&worker->tcp_flows) : NULL;
 	int result;
 
-	counter_add(&share->counters.connections_total, 1);
+	count_one(&share->counters, COUNT_TOTAL);
 	if (!flow) {
-		counter_add(&share->counters.connections_failed, 1);
+		count_one(&share->counters, COUNT_FAILED);
 		close_socket(worker, &fd, true);
 		return;
 	}
@@ -162,12 +195,13 @@ void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)
 	flow->fds[LANE_IN] = fd;
 	flow->fds[LANE_OUT] = -1;
 	share->flows++;
-	counter_add(&share->counters.connections_open, 1);
+	flow->started_ms = flow->active_ms = worker->timers.now_ms;
+	count_one(&share->counters, COUNT_OPEN);
 	result = flow_route(worker, flow, listener);
 	if (result == 0)
 		flow_connect(worker, flow);
 	else
-		flow_fail(worker, flow, -result);
+		flow_fail(worker, flow, ERROR_ACCEPT, -result);
 	flow_settle(worker, flow);
 }
 
@@ -193,7 +227,7 @@ void tcp_pool_starved(struct rk_worker *worker, enum rk_socket_kind kind, int er
 	while ((node = list_first(&worker->pool.kinds[kind].waiting))) {
 		struct rk_tcp_flow *flow = RK_CONTAINER_OF(node, struct rk_tcp_flow, waiting);
 
-		flow_fail(worker, flow, error);
+		flow_fail(worker, flow, ERROR_SOCKET, error);
 		flow_settle(worker, flow);
 	}
 }
@@ -202,7 +236,8 @@ void tcp_connect_timeout(struct rk_worker *worker, struct rk_timer *timer)
 {
 	struct rk_tcp_flow *flow = RK_CONTAINER_OF(timer, struct rk_tcp_flow, timer);
 
-	flow_fail(worker, flow, ETIMEDOUT);
+	flow_fail(
+		worker, flow, flow->state == TCP_WAITING ? ERROR_SOCKET : ERROR_CONNECT, ETIMEDOUT);
 	flow_settle(worker, flow);
 }
 
@@ -278,8 +313,9 @@ static void lane_ended(
 	lane->flags |= LANE_EOF;
 	if (error) {
 		lane->flags |= LANE_BROKEN;
-		atomic_store_explicit(
-			&flow->share->counters.last_error, error, memory_order_relaxed);
+		count_reset(flow, index, error);
+		flow_note_error(worker, flow,
+			index == LANE_IN ? ERROR_FROM_CLIENT : ERROR_FROM_CHILD, error);
 	}
 	if (lane->bytes == 0)
 		lane_finish(worker, flow, index);
@@ -301,15 +337,18 @@ static void receive_complete(struct rk_worker *worker, struct rk_tcp_flow *flow,
 		return;
 	}
 	if (result > 0) {
+		flow->active_ms = worker->timers.now_ms;
 		if (lane_push(lane, worker->ring, completion->buffer, (uint32_t)result,
 			    &worker->stream_buffers_held) < 0) {
-			flow_fail(worker, flow, ENOBUFS);
+			flow_fail(worker, flow,
+				index == LANE_IN ? ERROR_FROM_CLIENT : ERROR_FROM_CHILD, ENOBUFS);
 			return;
 		}
 		lane_send(worker, flow, index);
 		lane_receive(worker, flow, index);
 	} else if (result == -ENOBUFS) {
 		lane->flags |= LANE_STARVED;
+		count_one(&flow->share->counters, COUNT_BUFFER_WAITS);
 		if (!node_is_linked(&flow->waiting))
 			list_append(&worker->starved, &flow->waiting);
 	} else {
@@ -333,11 +372,15 @@ static void send_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, un
 		return;
 	}
 	if (completion->result < 0) {
-		flow_fail(worker, flow, -completion->result);
+		count_reset(flow, !index, -completion->result);
+		flow_fail(worker, flow, index == LANE_IN ? ERROR_TO_CHILD : ERROR_TO_CLIENT,
+			-completion->result);
 		return;
 	}
-	counter_add(index == LANE_IN ? &counters->bytes_in : &counters->bytes_out,
+	count_add(counters, index == LANE_IN ? COUNT_BYTES_IN : COUNT_BYTES_OUT,
 		(uint64_t)completion->result);
+	flow->bytes[index] += (uint64_t)completion->result;
+	flow->active_ms = worker->timers.now_ms;
 	lane_pop(lane, worker->ring, (uint32_t)completion->result, &worker->stream_buffers_held);
 	if (lane->bytes > 0)
 		lane_send(worker, flow, index);
@@ -373,7 +416,7 @@ static void connect_failed(struct rk_worker *worker, struct rk_tcp_flow *flow, i
 	if (route_retry(&flow->route, flow->share, error))
 		flow_connect(worker, flow);
 	else
-		flow_fail(worker, flow, error);
+		flow_fail(worker, flow, ERROR_CONNECT, error);
 }
 
 static void connect_complete(
@@ -391,11 +434,12 @@ static void connect_complete(
 	if (flow->share->forward.proxy_protocol != PROXY_PROTOCOL_OFF)
 		result = send_proxy_header(flow);
 	if (result < 0) {
-		flow_fail(worker, flow, -result);
+		flow_fail(worker, flow, ERROR_TO_CHILD, -result);
 		return;
 	}
 	route_remember(&flow->route, flow->share);
-	route_count(&flow->route, flow->share);
+	route_count(&flow->route, flow->share, worker->timers.now_ms);
+	worker_reached(worker, flow->share, true);
 	flow->state = TCP_OPEN;
 	timer_stop(&flow->timer);
 	lane_receive(worker, flow, LANE_IN);
@@ -443,7 +487,9 @@ static void watch_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, u
 	if (flow->state == TCP_CLOSING)
 		return;
 	if (completion->result < 0 || completion->result & (POLLERR | POLLHUP)) {
-		flow_fail(worker, flow, ECONNRESET);
+		count_reset(flow, index, ECONNRESET);
+		flow_fail(worker, flow, index == LANE_IN ? ERROR_FROM_CLIENT : ERROR_FROM_CHILD,
+			ECONNRESET);
 		return;
 	}
 	if (!(completion->flags & RING_MORE))

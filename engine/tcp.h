@@ -27,13 +27,18 @@ struct rk_tcp_flow {
 	struct rk_slot slot;
 	uint8_t state;       // enum rk_tcp_state
 	bool reset;          // close with RST
+	bool reset_counted;  // that one end reset it
 	uint16_t in_flight;  // operations
 	uint8_t watched;     // bit per lane: its source, half-closed, is polled
 	int fds[LANE_COUNT]; // [LANE_IN] client, [LANE_OUT] child: lane i reads fds[i], writes
 			     // fds[!i]
 	struct rk_share *share;
 	struct rk_route route;
-	struct rk_addr client; // known only where the port shows it
+	struct rk_addr client; // port 0: it had gone before it could be asked for
+	struct rk_addr target; // tried or connected
+	uint64_t started_ms;   // CLOCK_MONOTONIC
+	uint64_t active_ms;    // when bytes last came or went
+	uint64_t bytes[LANE_COUNT];
 	struct rk_timer timer;
 	struct rk_node waiting; // in the pool's queue, or in the worker's queue for buffers
 	struct rk_lane lanes[LANE_COUNT];

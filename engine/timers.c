@@ -35,6 +35,7 @@ struct rk_timer *timers_expired(struct rk_timers *timers, enum rk_timer_kind kin
 	if (!timer || timer->deadline_ms > timers->now_ms)
 		return NULL;
 	timer_stop(timer);
+	timers->kinds[kind].fired++;
 	return timer;
 }
 

@@ -27,6 +27,7 @@ struct rk_timers {
 	struct {
 		struct rk_list list;
 		uint64_t delay_ms;
+		uint64_t fired; // how many ran out
 	} kinds[TIMER_KIND_COUNT];
 	uint64_t now_ms; // CLOCK_MONOTONIC as of the last timers_update()
 };

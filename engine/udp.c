@@ -40,7 +40,8 @@ static void first_keep(struct rk_worker *worker, struct rk_udp_flow *flow, uint3
 	if (flow->first.held || worker->udp_table->firsts == UDP_FIRST_MAX) {
 		release_buffer(worker, buffer);
 		if (flow->state == UDP_WAITING)
-			counter_add(&flow_counters(flow)->datagrams_dropped, 1);
+			count_one(flow_counters(flow),
+				flow->first.held ? COUNT_DROPPED_SOCKET : COUNT_DROPPED_BUFFER);
 		return;
 	}
 	worker->udp_table->firsts++;
@@ -65,6 +66,8 @@ static void flow_close(struct rk_worker *worker, struct rk_udp_flow *flow)
 {
 	if (flow->state == UDP_CLOSING)
 		return;
+	if (flow->state == UDP_WAITING && flow->first.held)
+		count_one(flow_counters(flow), COUNT_DROPPED_SOCKET);
 	flow->state = UDP_CLOSING;
 	timer_stop(&flow->timer);
 	list_remove(&flow->waiting);
@@ -83,17 +86,25 @@ static void flow_settle(struct rk_worker *worker, struct rk_udp_flow *flow)
 		return;
 	if (flow->fd >= 0)
 		ring_close_fd(worker->ring, flow->fd, tag_make(OP_NONE, 0, 0));
-	counter_add(&share->counters.connections_open, (uint64_t)-1);
+	count_add(&share->counters, COUNT_OPEN, (uint64_t)-1);
 	slab_release(&worker->udp_flows, flow);
 	worker_flow_freed(worker, share);
 }
 
-static void flow_fail(struct rk_worker *worker, struct rk_udp_flow *flow, int error)
+static void flow_note_error(struct rk_worker *worker, const struct rk_udp_flow *flow,
+	enum rk_error_phase phase, int error)
 {
-	struct rk_counters *counters = flow_counters(flow);
+	error_record_write(
+		&flow->listener->share->error, phase, error, &flow->client, worker->timers.now_ms);
+}
 
-	atomic_store_explicit(&counters->last_error, error, memory_order_relaxed);
-	counter_add(&counters->connections_failed, 1);
+static void flow_fail(
+	struct rk_worker *worker, struct rk_udp_flow *flow, enum rk_error_phase phase, int error)
+{
+	flow_note_error(worker, flow, phase, error);
+	count_one(flow_counters(flow), COUNT_FAILED);
+	if (phase == ERROR_CONNECT)
+		worker_reached(worker, flow->listener->share, false);
 	flow_close(worker, flow);
 }
 
@@ -164,7 +175,7 @@ static int try_target(struct rk_worker *worker, struct rk_udp_flow *flow)
 
 	if (!route_refresh(&flow->route, share, &flow->client))
 		return -EADDRNOTAVAIL;
-	target = route_target(&flow->route, share);
+	target = flow->target = route_target(&flow->route, share);
 	kind = pool_kind(SOCK_DGRAM, target.sa.sa_family);
 
 	flow->fd = pool_take(&worker->pool, &worker->timers, kind);
@@ -172,6 +183,7 @@ static int try_target(struct rk_worker *worker, struct rk_udp_flow *flow)
 		return -worker->pool.kinds[kind].error;
 	if (flow->fd < 0) {
 		flow->state = UDP_WAITING;
+		count_one(flow_counters(flow), COUNT_SOCKET_WAITS);
 		list_append(&worker->pool.kinds[kind].waiting, &flow->waiting);
 		return 0;
 	}
@@ -181,6 +193,7 @@ static int try_target(struct rk_worker *worker, struct rk_udp_flow *flow)
 		result = -errno;
 	if (result == 0) {
 		flow->state = UDP_OPEN;
+		flow->sent = false;
 		return 0;
 	}
 	ring_close_fd(worker->ring, flow->fd, tag_make(OP_NONE, 0, 0));
@@ -198,12 +211,12 @@ static bool flow_connect(struct rk_worker *worker, struct rk_udp_flow *flow)
 		result = try_target(worker, flow);
 	} while (result < 0 && route_retry(&flow->route, share, -result));
 	if (result < 0) {
-		flow_fail(worker, flow, -result);
+		flow_fail(worker, flow, ERROR_CONNECT, -result);
 		return false;
 	}
 	if (flow->fd < 0)
 		return false;
-	route_count(&flow->route, share);
+	route_count(&flow->route, share, worker->timers.now_ms);
 	child_receive(worker, flow);
 	return true;
 }
@@ -224,8 +237,8 @@ static void flow_refused(struct rk_worker *worker, struct rk_udp_flow *flow)
 {
 	struct rk_share *share = flow->listener->share;
 
-	atomic_store_explicit(&share->counters.last_error, ECONNREFUSED, memory_order_relaxed);
-	counter_add(&share->counters.connections_refused, 1);
+	flow_note_error(worker, flow, ERROR_CONNECT, ECONNREFUSED);
+	count_one(&share->counters, COUNT_REFUSED);
 	// The port leads elsewhere now, and whom this flow talked to is gone.
 	if (flow->answered && route_is_stale(&flow->route, share)) {
 		flow_close(worker, flow);
@@ -237,6 +250,7 @@ static void flow_refused(struct rk_worker *worker, struct rk_udp_flow *flow)
 		return;
 	}
 	if (!route_retry(&flow->route, share, ECONNREFUSED)) {
+		worker_reached(worker, share, false);
 		flow_close(worker, flow);
 		return;
 	}
@@ -252,6 +266,7 @@ static void flow_answered(struct rk_worker *worker, struct rk_udp_flow *flow)
 	if (flow->answered)
 		return;
 	flow->answered = true;
+	worker_reached(worker, flow->listener->share, true);
 	route_remember(&flow->route, flow->listener->share);
 	first_release(worker, flow);
 }
@@ -273,9 +288,10 @@ static void child_receive_ended(struct rk_worker *worker, struct rk_udp_flow *fl
 	if (result == -ECONNREFUSED) {
 		flow_refused(worker, flow);
 	} else if (result == -ENOBUFS) {
+		count_one(flow_counters(flow), COUNT_BUFFER_WAITS);
 		list_append(&worker->udp_table->starved, &flow->waiting);
 	} else if (result < 0) {
-		flow_fail(worker, flow, -result);
+		flow_fail(worker, flow, ERROR_FROM_CHILD, -result);
 	} else {
 		child_receive(worker, flow);
 	}
@@ -316,12 +332,13 @@ static struct rk_udp_flow *flow_create(
 	struct rk_share *share = key->listener->share;
 	struct rk_udp_flow *flow = worker_has_room(worker) ? slab_take(&worker->udp_flows) : NULL;
 
-	counter_add(&share->counters.connections_total, 1);
+	count_one(&share->counters, COUNT_TOTAL);
 	if (!flow) {
-		counter_add(&share->counters.connections_failed, 1);
+		count_one(&share->counters, COUNT_FAILED);
 		return NULL;
 	}
-	counter_add(&share->counters.connections_open, 1);
+	count_one(&share->counters, COUNT_OPEN);
+	flow->started_ms = worker->timers.now_ms;
 	share->flows++;
 	flow->listener = (struct rk_listener *)key->listener;
 	flow->client = *key->client;
@@ -333,7 +350,7 @@ static struct rk_udp_flow *flow_create(
 	if (route_start(worker, &flow->route, flow->listener, &flow->client))
 		flow_connect(worker, flow);
 	else
-		flow_fail(worker, flow, EADDRNOTAVAIL);
+		flow_fail(worker, flow, ERROR_CONNECT, EADDRNOTAVAIL);
 	return flow;
 }
 
@@ -361,7 +378,8 @@ static void client_datagram(struct rk_worker *worker, struct rk_listener *listen
 	} else if (flow && flow->state == UDP_WAITING) {
 		first_keep(worker, flow, buffer, offset, (uint32_t)datagram->payload_length);
 	} else {
-		counter_add(&listener->share->counters.datagrams_dropped, 1);
+		count_one(&listener->share->counters,
+			flow ? COUNT_DROPPED_TARGET : COUNT_DROPPED_ROOM);
 		release_buffer(worker, buffer);
 	}
 	if (flow)
@@ -379,13 +397,20 @@ static void listener_datagram(struct rk_worker *worker, struct rk_listener *list
 		client_datagram(worker, listener, completion->buffer, &datagram);
 		return;
 	}
-	counter_add(&listener->share->counters.datagrams_dropped, 1);
+	count_one(&listener->share->counters, COUNT_DROPPED_INVALID);
 	release_buffer(worker, completion->buffer);
 }
 
 void udp_receive(struct rk_worker *worker, struct rk_listener *listener, uint64_t tag)
 {
 	ring_receive_from(worker->ring, listener->fd, &listener_shape, tag);
+}
+
+// No datagram buffer is free: the next clients' datagrams wait in the socket.
+static void listener_starve(struct rk_worker *worker, struct rk_listener *listener)
+{
+	count_one(&listener->share->counters, COUNT_BUFFER_WAITS);
+	list_append(&worker->udp_table->starved_listeners, &listener->waiting);
 }
 
 void udp_listener_complete(struct rk_worker *worker, const struct rk_completion *completion)
@@ -402,11 +427,11 @@ void udp_listener_complete(struct rk_worker *worker, const struct rk_completion 
 		listener_datagram(worker, listener, completion);
 	if (completion->flags & RING_MORE)
 		return;
-	listener->armed = false;
+	listener_disarmed(listener);
 	if (listener->stopping)
 		listener_drained(worker, listener);
 	else if (completion->result == -ENOBUFS)
-		list_append(&worker->udp_table->starved_listeners, &listener->waiting);
+		listener_starve(worker, listener);
 	else if (completion->result >= 0)
 		listener_resume(worker, listener);
 	else
@@ -415,19 +440,27 @@ void udp_listener_complete(struct rk_worker *worker, const struct rk_completion 
 
 // --- completions of sends
 
-static void count_sent(struct rk_udp_flow *flow, bool to_client, int result)
+static void count_sent(
+	struct rk_worker *worker, struct rk_udp_flow *flow, bool to_client, int result)
 {
 	struct rk_counters *counters = flow_counters(flow);
 
 	if (result < 0) {
-		atomic_store_explicit(&counters->last_error, -result, memory_order_relaxed);
-		counter_add(&counters->datagrams_dropped, 1);
+		flow_note_error(
+			worker, flow, to_client ? ERROR_TO_CLIENT : ERROR_TO_CHILD, -result);
+		count_one(counters, COUNT_DROPPED_SEND);
 	} else if (to_client) {
-		counter_add(&counters->datagrams_out, 1);
-		counter_add(&counters->bytes_out, (uint64_t)result);
+		count_one(counters, COUNT_DATAGRAMS_OUT);
+		count_add(counters, COUNT_BYTES_OUT, (uint64_t)result);
+		flow->bytes_out += (uint64_t)result;
 	} else {
-		counter_add(&counters->datagrams_in, 1);
-		counter_add(&counters->bytes_in, (uint64_t)result);
+		count_one(counters, COUNT_DATAGRAMS_IN);
+		count_add(counters, COUNT_BYTES_IN, (uint64_t)result);
+		flow->bytes_in += (uint64_t)result;
+		// A refusal of the one before would have come back instead.
+		if (flow->sent)
+			worker_reached(worker, flow->listener->share, true);
+		flow->sent = true;
 	}
 }
 
@@ -465,7 +498,7 @@ void udp_send_complete(struct rk_worker *worker, const struct rk_completion *com
 		return;
 	}
 	flow->in_flight--;
-	count_sent(flow, sending.to_client, completion->result);
+	count_sent(worker, flow, sending.to_client, completion->result);
 	if (sending.to_client) {
 		release_buffer(worker, buffer);
 		reply_sent(worker, flow->listener);
@@ -485,7 +518,7 @@ void udp_send_empty_complete(struct rk_worker *worker, const struct rk_completio
 		return;
 	}
 	flow->in_flight--;
-	count_sent(flow, true, completion->result);
+	count_sent(worker, flow, true, completion->result);
 	reply_sent(worker, flow->listener);
 	flow_settle(worker, flow);
 }
@@ -512,6 +545,8 @@ void udp_idle_timeout(struct rk_worker *worker, struct rk_timer *timer)
 {
 	struct rk_udp_flow *flow = RK_CONTAINER_OF(timer, struct rk_udp_flow, timer);
 
+	if (flow->sent)
+		worker_reached(worker, flow->listener->share, true);
 	flow_close(worker, flow);
 	flow_settle(worker, flow);
 }

@@ -34,6 +34,10 @@ struct rk_udp_flow {
 	uint32_t next; // 1 + index of the next flow in the bucket, 0 ends the chain
 	struct rk_listener *listener;
 	struct rk_addr client;
+	struct rk_addr target; // tried or connected
+	uint64_t started_ms;   // CLOCK_MONOTONIC
+	uint64_t bytes_in, bytes_out;
+	bool sent; // a datagram went to the present target
 	struct rk_route route;
 	struct in6_pktinfo local; // the address the client used; IPv4 in its first four bytes
 	struct rk_timer timer;

@@ -6,6 +6,7 @@
 #include "engine/listener.h"
 #include "engine/tcp.h"
 #include "engine/udp.h"
+#include "engine/worker_report.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -77,6 +78,27 @@ void worker_flow_freed(struct rk_worker *worker, struct rk_share *share)
 		share_retire(worker, share);
 	if (!list_is_empty(&worker->full_listeners) && worker_has_room(worker))
 		resume_full_listeners(worker);
+}
+
+// --- what the control thread watches
+
+void worker_state_changed(struct rk_worker *worker)
+{
+	const uint64_t one = 1;
+
+	// An eventfd below its maximum takes the write at once.
+	if (!atomic_exchange_explicit(&worker->notice->pending, true, memory_order_acq_rel) &&
+		write(worker->notice->fd, &one, sizeof(one)) < 0)
+		worker->stale_completions++;
+}
+
+void worker_reached(struct rk_worker *worker, struct rk_share *share, bool success)
+{
+	uint64_t before = atomic_load_explicit(&share->counters.reached, memory_order_relaxed);
+
+	verdict_set(&share->counters.reached, worker->timers.now_ms, success);
+	if (success ? before && !(before & 1u) : !before || before & 1u)
+		worker_state_changed(worker);
 }
 
 // --- commands of the control thread
@@ -170,6 +192,7 @@ static void change_channel(struct rk_worker *worker, int channel)
 static void command_helper(struct rk_worker *worker, struct rk_command *command)
 {
 	change_channel(worker, command->channel);
+	worker->helper_channels++;
 	ring_poll(worker->ring, command->channel, POLLIN,
 		tag_make(OP_HELPER, worker->helper_generation, 0));
 	command_answer(command, 0);
@@ -192,6 +215,14 @@ static void mailbox_read(struct rk_worker *worker)
 			break;
 		case COMMAND_HELPER:
 			command_helper(worker, command);
+			break;
+		case COMMAND_STATS:
+			worker_report_stats(worker, command->stats);
+			command_answer(command, 0);
+			break;
+		case COMMAND_FLOWS:
+			worker_report_flows(worker, command->flows);
+			command_answer(command, 0);
 			break;
 		case COMMAND_STOP:
 			worker->stopping = true;
@@ -216,6 +247,7 @@ static void helper_lost(struct rk_worker *worker)
 	uint64_t one = 1;
 
 	change_channel(worker, -1);
+	worker->helper_losses++;
 	if (write(worker->helper_lost_fd, &one, sizeof(one)) < 0)
 		worker->stale_completions++; // cannot happen: an eventfd below its maximum
 }
@@ -233,6 +265,7 @@ static void helper_read(struct rk_worker *worker, const struct rk_completion *co
 	} while (event == POOL_FILLED || event == POOL_LOST_SOCKETS);
 	pool_waiters(worker);
 	if (lost) {
+		worker->lost_sockets++;
 		tcp_pool_starved(worker, SOCKET_TCP4, EMFILE);
 		tcp_pool_starved(worker, SOCKET_TCP6, EMFILE);
 	}
@@ -407,6 +440,8 @@ static void mailbox_refuse(struct rk_worker *worker)
 {
 	struct rk_command *command;
 
+	atomic_store(&worker->broken, true);
+	worker_state_changed(worker);
 	fd_set_nonblocking(worker->mailbox[0], false);
 	while (!worker->stopping &&
 		read(worker->mailbox[0], &command, sizeof(command)) == sizeof(command)) {

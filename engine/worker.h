@@ -41,7 +41,25 @@ enum rk_command_type {
 	COMMAND_RETARGET,
 	COMMAND_REMOVE,
 	COMMAND_HELPER,
+	COMMAND_STATS,
+	COMMAND_FLOWS,
 	COMMAND_STOP
+};
+
+// Flows of a worker, a piece with each command; see worker_report.h.
+struct rk_flow_list {
+	uint32_t port;   // only those of that id; 0 = all
+	uint64_t cursor; // where the next piece begins; starts with 0
+	bool ended;      // there is no next piece
+	size_t count;
+	size_t capacity;
+	struct rk_flow_info *items;
+};
+
+// How workers tell that the state of a port may have changed: the first to set `pending` writes.
+struct rk_notice {
+	int fd; // eventfd
+	atomic_bool pending;
 };
 
 // A request of the control thread, which waits on `done`.
@@ -51,6 +69,8 @@ struct rk_command {
 	uint32_t id;                      // REMOVE, RETARGET
 	const struct rk_forward *forward; // RETARGET: copied
 	int channel;                      // HELPER: handed over
+	struct rk_worker_stats *stats;    // STATS: filled
+	struct rk_flow_list *flows;       // FLOWS: filled
 	int result;                       // 0 or -errno
 	sem_t done;
 };
@@ -84,11 +104,16 @@ struct rk_worker {
 	bool worked;                        // the last turn had completions
 	_Atomic(struct rk_share *) retired; // for the control thread to free
 	uint64_t stale_completions;
+	uint64_t helper_channels;
+	uint64_t helper_losses;
+	uint64_t lost_sockets;
+	atomic_bool broken; // its ring failed: it only answers commands, with -EIO
 
 	// Set by the control thread before start, constant afterwards.
 	struct rk_plane_options options;
-	int mailbox[2];     // [0] the worker's end
-	int helper_lost_fd; // eventfd, of the plane
+	int mailbox[2];           // [0] the worker's end
+	int helper_lost_fd;       // eventfd, of the plane
+	struct rk_notice *notice; // of the plane
 	pthread_t thread;
 	sem_t started;
 	int start_result;
@@ -115,6 +140,10 @@ static inline bool worker_has_room(const struct rk_worker *worker)
 }
 // The number of listeners changed: many of them leave fewer descriptors for flows.
 void worker_fit_flows(struct rk_worker *worker);
+// The state of one of its ports may have changed.
+void worker_state_changed(struct rk_worker *worker);
+// A client of the share reached a target, or reached none.
+void worker_reached(struct rk_worker *worker, struct rk_share *share, bool success);
 // All listeners of the share are closed: answers the removal, retires the share with its last flow.
 void worker_share_closed(struct rk_worker *worker, struct rk_share *share);
 // A flow ended: lets listeners go on that waited for room.

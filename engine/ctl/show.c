@@ -49,7 +49,7 @@ static const struct column stats_columns[] = {
 	{"V4", "sourceIP", "ipv4", NULL},
 	{"V6", "sourceIP", "ipv6", NULL},
 	{"PROXY", NULL, "proxyProtocol", NULL},
-	{"LAST-ERROR", NULL, "lastError", NULL},
+	{"LAST-ERROR", "lastError", "message", NULL},
 };
 
 static const cJSON *find(const cJSON *object, const char *group, const char *member)

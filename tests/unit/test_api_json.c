@@ -215,15 +215,17 @@ Test(api_json, prints_ports_as_upstream)
 		{2, {PROTO_UDP, "::1", "10.0.0.1", 27071, 81}},
 	};
 
+	const struct rk_port_report reports[] = {{.port = list[0]}, {.port = list[1]}};
+
 	expect_text(api_json_port(&list[0]),
 		"{\"id\":1,\"spec\":{\"proto\":\"tcp\",\"parentIP\":\"127.0.0.1\","
 		"\"parentPort\":28080,\"childPort\":80}}");
-	expect_text(api_json_ports(list, 0), "[]");
-	expect_text(api_json_ports(list, 2),
+	expect_text(api_json_states(reports, 0), "[]");
+	expect_text(api_json_states(reports, 2),
 		"[{\"id\":1,\"spec\":{\"proto\":\"tcp\",\"parentIP\":\"127.0.0.1\","
-		"\"parentPort\":28080,\"childPort\":80}},"
+		"\"parentPort\":28080,\"childPort\":80},\"state\":\"listening\"},"
 		"{\"id\":2,\"spec\":{\"proto\":\"udp\",\"parentIP\":\"::1\",\"parentPort\":27071,"
-		"\"childPort\":81,\"childIP\":\"10.0.0.1\"}}]");
+		"\"childPort\":81,\"childIP\":\"10.0.0.1\"},\"state\":\"listening\"}]");
 }
 
 Test(api_json, prints_info_as_upstream)
@@ -258,14 +260,24 @@ Test(api_json, prints_counters_exactly)
 {
 	const struct rk_port_report report = {
 		.port = {1, {PROTO_TCP, "", "", 1, 1}},
-		.stats = {.state = PORT_PAUSED, .last_error = EMFILE, .bytes_in = UINT64_MAX},
+		.stats =
+			{
+				.state = PORT_PAUSED,
+				.reason = REASON_ERROR,
+				.reason_error = EMFILE,
+				.last_error = {.code = ECONNREFUSED, .phase = ERROR_CONNECT},
+				.counts = {[COUNT_BYTES_IN] = UINT64_MAX},
+			},
 	};
 	char *text = api_json_stats(&report, 1);
 
 	cr_assert(text);
 	cr_expect(strstr(text, "\"bytes\":{\"in\":18446744073709551615,\"out\":0}"), "%s", text);
-	cr_expect(strstr(text, "\"state\":\"paused\",\"lastError\":\"Too many open files\""), "%s",
-		text);
+	cr_expect(strstr(text, "\"state\":\"paused\",\"stateReason\":\"Too many open files; raise"),
+		"%s", text);
+	cr_expect(strstr(text, "\"lastError\":{\"message\":\"Connection refused\",\"errno\":111,"
+			       "\"phase\":\"connect to the child\",\"time\":\""),
+		"%s", text);
 	free(text);
 }
 

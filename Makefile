@@ -58,7 +58,7 @@ BINARIES := $(BUILD)/bin/rk-engine $(BUILD)/bin/nsctl $(BUILD)/bin/rootlessctl \
 	$(BUILD)/bin/rootlesskit-docker-proxy
 # rootlesskit is rk-engine under another name.
 PROGRAMS := $(BINARIES) $(BUILD)/bin/rootlesskit
-TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(TOOL_SRC))
+TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(TOOL_SRC)) $(BUILD)/tools/fault.so
 UNIT     := $(BUILD)/tests/unit
 
 .PHONY: all
@@ -90,6 +90,12 @@ $(UNIT): $(call obj,$(UNIT_SRC) $(ENGINE_SRC) $(NSCTL_SRC) $(DRIVERS_SRC) $(CONF
 
 $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(call obj,$(TOOL_LIB_SRC))
 	$(link)
+
+# Loaded into programs, sanitized or not, before they start.
+$(BUILD)/tools/%.so: tests/tools/preload/%.c $(wildcard tests/tools/lib/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(if $(WERROR),-Werror) -fPIC -shared -I. \
+		-o $@ $< -ldl
 
 $(BUILD)/obj/%.o: %.c VERSION
 	@mkdir -p $(@D)

@@ -168,6 +168,8 @@ static int await_exec(int report, pid_t pid, const char *program, struct rk_erro
 	} while (got < 0 && errno == EINTR);
 	if (got == 0)
 		return 0;
+	if (got < 0)
+		kill(pid, SIGKILL); // it may run, and nobody would know it
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	if (got != sizeof(failure))
@@ -358,8 +360,10 @@ int spawn_run(
 		return rc;
 	fd_close(&pipe_out);
 	rc = collect_until_end(&process, pipe_in, output, size, timeout_ms);
-	if (rc == 0)
-		return process_wait(&process, -1);
+	if (rc == 0) {
+		rc = process_wait(&process, -1);
+		return rc < 0 ? error_errno(e, -rc, "%s: wait for its end", argv[0]) : rc;
+	}
 	process_stop(&process, SIGKILL, -1);
 	return error_set(e, ETIMEDOUT, "%s: did not end within %d ms", argv[0], timeout_ms);
 }

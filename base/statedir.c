@@ -127,6 +127,16 @@ static int clean(const struct rk_state_dir *dir, struct rk_error *e)
 	return remove_contents(&removal, dir->dir_fd, LOCK_NAME, 0);
 }
 
+// No room, or none that may be written to: elsewhere there is.
+static int hint_full(struct rk_error *e)
+{
+	if (e->code != ENOSPC && e->code != EDQUOT && e->code != EROFS)
+		return -e->code;
+	return error_hint(e,
+		"choose an [engine] state-dir where there is room to write, such as in "
+		"$XDG_RUNTIME_DIR");
+}
+
 static int check_length(const char *path, struct rk_error *e)
 {
 	if (strlen(path) <= STATE_PATH_MAX)
@@ -197,8 +207,10 @@ static int make_with_parents(const char *path, struct rk_error *e)
 			continue;
 		memcpy(part, path, i);
 		part[i] = '\0';
-		if (mkdir(part, 0700) < 0 && errno != EEXIST)
-			return error_errno(e, errno, "%s: make directory %s", path, part);
+		if (mkdir(part, 0700) == 0 || errno == EEXIST)
+			continue;
+		error_errno(e, errno, "%s: make directory %s", path, part);
+		return hint_full(e);
 	}
 	return 0;
 }
@@ -235,10 +247,11 @@ static int write_holder(const struct rk_state_dir *dir, struct rk_error *e)
 	char pid[16];
 	int length = snprintf(pid, sizeof(pid), "%d\n", getpid());
 
-	if (ftruncate(dir->lock_fd, 0) < 0 ||
-		pwrite(dir->lock_fd, pid, (size_t)length, 0) != length)
-		return error_errno(e, errno, "%s/" LOCK_NAME ": write", dir->path);
-	return 0;
+	if (ftruncate(dir->lock_fd, 0) == 0 &&
+		pwrite(dir->lock_fd, pid, (size_t)length, 0) == length)
+		return 0;
+	error_errno(e, errno, "%s/" LOCK_NAME ": write", dir->path);
+	return hint_full(e);
 }
 
 // -ESTALE: the directory was being removed by its last owner; make it again.
@@ -250,8 +263,10 @@ static int take_lock(struct rk_state_dir *dir, struct rk_error *e)
 		openat(dir->dir_fd, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (dir->lock_fd < 0 && errno == ENOENT)
 		return -ESTALE;
-	if (dir->lock_fd < 0)
-		return error_errno(e, errno, "%s/" LOCK_NAME, dir->path);
+	if (dir->lock_fd < 0) {
+		error_errno(e, errno, "%s/" LOCK_NAME, dir->path);
+		return hint_full(e);
+	}
 	if (flock(dir->lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno == EWOULDBLOCK)
 			return describe_holder(dir, e);
@@ -285,6 +300,20 @@ static int open_and_lock(struct rk_state_dir *dir, struct rk_error *e)
 	return rc;
 }
 
+// After a failure: what was made here does not stay. The lock is unlinked only by who holds it, and
+// only while it is the one that others see.
+static void abandon(struct rk_state_dir *dir)
+{
+	struct stat info;
+
+	if (dir->dir_fd < 0 || fstat(dir->dir_fd, &info) < 0 || info.st_uid != geteuid())
+		return;
+	if (dir->lock_fd >= 0 && flock(dir->lock_fd, LOCK_EX | LOCK_NB) == 0 &&
+		fstat(dir->lock_fd, &info) == 0 && info.st_nlink > 0)
+		unlinkat(dir->dir_fd, LOCK_NAME, 0);
+	rmdir(dir->path); // refused when there is anything in it
+}
+
 int state_dir_open(struct rk_state_dir *dir, const char *path, struct rk_error *e)
 {
 	int rc;
@@ -296,6 +325,7 @@ int state_dir_open(struct rk_state_dir *dir, const char *path, struct rk_error *
 	if (rc == 0)
 		rc = clean(dir, e);
 	if (rc < 0) {
+		abandon(dir);
 		release(dir);
 		return rc;
 	}
@@ -350,5 +380,6 @@ int state_dir_write(
 	if (rc == 0)
 		return 0;
 	unlinkat(dir->dir_fd, temporary, 0);
-	return error_errno(e, -rc, "%s/%s: write", dir->path, name);
+	error_errno(e, -rc, "%s/%s: write", dir->path, name);
+	return hint_full(e);
 }

@@ -115,8 +115,13 @@ static int serve_once(struct attached *a, struct rk_error *e)
 	}
 	if (fds[3].revents)
 		service_free_ended(&a->service);
-	if (fds[1].revents && read(fds[1].fd, &times, sizeof(times)) > 0)
+	if (fds[1].revents && read(fds[1].fd, &times, sizeof(times)) > 0) {
+		int rc = service_check(&a->service, e);
+
+		if (rc < 0)
+			return rc;
 		attachment_helper_lost(&a->attachment);
+	}
 	if (a->ended || attachment_delay_ms(&a->attachment) != 0)
 		return 0;
 	return replace_helper(a, e);

@@ -292,8 +292,12 @@ static int run_once(struct rk_engine *engine, struct rk_error *e)
 	}
 	if (fds[2].revents)
 		return 0;
-	if (fds[1].revents && read(fds[1].fd, &times, sizeof(times)) > 0)
+	if (fds[1].revents && read(fds[1].fd, &times, sizeof(times)) > 0) {
+		rc = plane_check(engine->plane, e);
+		if (rc < 0)
+			return rc;
 		attachment_helper_lost(&engine->attachment);
+	}
 	if (attachment_delay_ms(&engine->attachment) != 0)
 		return 1;
 	rc = connect_helper(engine, e);

@@ -27,7 +27,8 @@ static void listener_arm(struct rk_worker *worker, struct rk_listener *listener)
 	if (listener->share->forward.socktype == SOCK_DGRAM)
 		udp_receive(worker, listener, listener_tag(listener, OP_UDP_LISTENER));
 	else
-		ring_accept(worker->ring, listener->fd, worker_room(worker) < ACCEPT_BURST,
+		ring_accept(worker->ring, listener->fd,
+			worker->accept_singly || worker_room(worker) < ACCEPT_BURST,
 			listener_tag(listener, OP_ACCEPT));
 }
 
@@ -59,6 +60,19 @@ void listener_pause(struct rk_worker *worker, struct rk_listener *listener, int 
 	count_one(&share->counters, COUNT_PAUSES);
 	worker_state_changed(worker);
 	timer_start(&worker->timers, &listener->pause, TIMER_PAUSE);
+}
+
+void listener_accept_singly(struct rk_worker *worker)
+{
+	if (worker->accept_singly)
+		return;
+	worker->accept_singly = true;
+	for (uint32_t i = 0; i < worker->listener_slots; i++) {
+		const struct rk_listener *listener = worker->listeners[i];
+
+		if (listener && listener->armed && listener->share->forward.socktype == SOCK_STREAM)
+			ring_cancel(worker->ring, listener->fd, tag_make(OP_NONE, 0, 0));
+	}
 }
 
 void listener_resume(struct rk_worker *worker, struct rk_listener *listener)
@@ -102,7 +116,8 @@ void listener_accepted(struct rk_worker *worker, const struct rk_completion *com
 		listener_fill(worker, listener);
 	if (listener->armed || node_is_linked(&listener->waiting))
 		return;
-	if (completion->result >= 0 || completion->result == -ECONNABORTED)
+	if (completion->result >= 0 || completion->result == -ECONNABORTED ||
+		completion->result == -ECANCELED)
 		listener_arm(worker, listener);
 	else
 		listener_pause(worker, listener, -completion->result);

@@ -12,6 +12,9 @@ int listener_start(struct rk_worker *worker, struct rk_listener *listener);
 // Worker: ends all operations and closes; worker_share_closed() follows when that is done.
 void listener_stop(struct rk_worker *worker, struct rk_listener *listener);
 void listener_accepted(struct rk_worker *worker, const struct rk_completion *completion);
+// Multishot accept has delivered what is no socket of ours (liburing issue 1062): one by one from
+// now on, on every listener of the worker.
+void listener_accept_singly(struct rk_worker *worker);
 // The pause after EMFILE is over.
 void listener_resume(struct rk_worker *worker, struct rk_listener *listener);
 // The receive or accept ended with `error`, an errno: try again soon.

@@ -97,9 +97,11 @@ static int start_worker(struct rk_plane *plane, const struct rk_plane_options *o
 	return 0;
 }
 
-static int explain_start(int code, struct rk_error *e)
+static int explain_start(int code, enum rk_io_mode io, struct rk_error *e)
 {
 	error_errno(e, code, "cannot start the data plane");
+	if (io != IO_URING)
+		return -code;
 	if (code == EPERM || code == ENOSYS)
 		return error_hint(e,
 			"io_uring is forbidden here: see `sysctl kernel.io_uring_disabled` "
@@ -133,7 +135,7 @@ int plane_start(
 	if (code < 0) {
 		if (plane)
 			plane_stop(plane);
-		return explain_start(-code, e);
+		return explain_start(-code, options->io, e);
 	}
 	*result = plane;
 	return 0;
@@ -142,6 +144,21 @@ int plane_start(
 const char *plane_io_name(const struct rk_plane *plane)
 {
 	return ring_name(plane->workers[0].ring);
+}
+
+int plane_check(struct rk_plane *plane, struct rk_error *e)
+{
+	for (uint32_t i = 0; i < plane->worker_count; i++) {
+		int code = atomic_load_explicit(&plane->workers[i].broken, memory_order_acquire);
+
+		if (!code)
+			continue;
+		error_errno(e, code, "worker %u of the data plane cannot go on: %s", i,
+			plane_io_name(plane));
+		return error_hint(
+			e, "start again; if it stays, set [engine] io to the other method");
+	}
+	return 0;
 }
 
 int plane_helper_lost_fd(const struct rk_plane *plane)
@@ -334,7 +351,9 @@ void plane_stop(struct rk_plane *plane)
 	for (uint32_t i = 0; i < plane->started; i++) {
 		struct rk_command command = {.type = COMMAND_STOP};
 
-		worker_command(&plane->workers[i], &command);
+		// Without the message the closed mailbox says it.
+		if (worker_command(&plane->workers[i], &command) < 0)
+			fd_close(&plane->workers[i].mailbox[1]);
 		pthread_join(plane->workers[i].thread, NULL);
 		worker_free(&plane->workers[i]);
 	}

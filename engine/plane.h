@@ -132,8 +132,11 @@ const char *plane_io_name(const struct rk_plane *plane);
 // restart. `count` is the number of workers.
 int plane_set_helper(
 	struct rk_plane *plane, const int *channels, unsigned count, struct rk_error *e);
-// A descriptor that becomes readable when the helper has gone (a worker saw EOF); read it to clear.
+// A descriptor that becomes readable when the helper has gone (a worker saw EOF), or when a worker
+// cannot go on, which plane_check() tells; read it to clear.
 int plane_helper_lost_fd(const struct rk_plane *plane);
+// 0, or -code with *e when a worker's ring broke: its share of every port is not served any more.
+int plane_check(struct rk_plane *plane, struct rk_error *e);
 
 // Opens the listeners and starts to accept; all or nothing. Where the kernel chooses the port,
 // forward->listeners name it afterwards. -EADDRINUSE, -EACCES (privileged port), -EMFILE... with *e

@@ -135,6 +135,11 @@ enum rk_pool_event pool_receive(struct rk_pool *pool, struct rk_timers *timers)
 
 	if (result == -EAGAIN || result == -EINTR)
 		return POOL_IDLE;
+	// What is there stays there: the retry reads it.
+	if (result == -ENOMEM || result == -ENOBUFS) {
+		timer_start(timers, &pool->retry, TIMER_POOL);
+		return POOL_IDLE;
+	}
 	if (result == 1 && msg_is_legal(PHASE_POOL, message.header.type) &&
 		message.header.type == MSG_POOL_SOCKETS && message.pool.kind < SOCKET_KIND_COUNT)
 		return handle_sockets(pool, timers, &message);

@@ -45,6 +45,11 @@ int uring_enter(struct rk_uring *uring, unsigned wanted, int64_t timeout_ms)
 	return result < 0 ? result : 0;
 }
 
+static bool passes_by_itself(int result)
+{
+	return result == -ETIME || result == -EINTR || result == -EBUSY || result == -EAGAIN;
+}
+
 // A submission entry, together with scratch memory that stays until the kernel has seen it; makes
 // room for both by submitting what is there.
 static struct io_uring_sqe *entry_with_scratch(
@@ -55,8 +60,16 @@ static struct io_uring_sqe *entry_with_scratch(
 	size = (size + 15) & ~(size_t)15;
 	if (uring->scratch_used + size > RING_SCRATCH_SIZE || !io_uring_sq_space_left(&uring->io))
 		uring_enter(uring, 0, 0);
-	while (!(sqe = io_uring_get_sqe(&uring->io)))
-		uring_enter(uring, 0, 0);
+	while (!(sqe = io_uring_get_sqe(&uring->io))) {
+		int result = uring_enter(uring, 0, 0);
+
+		// Else this would go on for ever; uring_wait() tells the caller.
+		if (result < 0 && !passes_by_itself(result)) {
+			uring->broken = result;
+			sqe = &uring->lost;
+			break;
+		}
+	}
 	*scratch = uring->scratch + uring->scratch_used;
 	uring->scratch_used += size;
 	sqe->user_data = tag;
@@ -113,9 +126,9 @@ static int uring_wait(
 	if (io_uring_cq_has_overflow(&uring->io))
 		ring->stats.overflows++;
 	drain_completions(uring, handler, context);
-	if (result == -ETIME || result == -EINTR || result == -EBUSY || result == -EAGAIN)
-		return 0;
-	return result;
+	if (uring->broken)
+		return uring->broken;
+	return passes_by_itself(result) ? 0 : result;
 }
 
 static void uring_accept(struct rk_ring *ring, int fd, bool once, uint64_t tag)

@@ -26,6 +26,8 @@ struct rk_uring {
 		      // limited
 	bool limited; // multishot receive takes a limit (proved at start; Linux 6.17)
 	unsigned enter_flags;
+	int broken;               // the error of the kernel that ended the ring, 0 = it works
+	struct io_uring_sqe lost; // where operations go then
 	size_t scratch_used;
 	unsigned char *scratch;
 };

@@ -182,6 +182,11 @@ int service_start(struct rk_service *service, const struct rk_config *config,
 	return rc;
 }
 
+int service_check(const struct rk_service *service, struct rk_error *e)
+{
+	return service->plane ? plane_check(service->plane, e) : 0;
+}
+
 int service_helper_lost_fd(const struct rk_service *service)
 {
 	return service->plane ? plane_helper_lost_fd(service->plane) : -1;

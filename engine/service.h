@@ -22,8 +22,10 @@ int service_start(struct rk_service *service, const struct rk_config *config,
 // New pool channels after a helper restart; takes the descriptors over.
 int service_set_helper(struct rk_service *service, const struct rk_config *config,
 	struct rk_message *message, struct rk_error *e);
-// Readable when the helper is gone, -1 when there is nothing to watch.
+// Readable when the helper is gone or a worker broke, -1 when there is nothing to watch.
+// service_check(): 0, or -code with *e for the latter.
 int service_helper_lost_fd(const struct rk_service *service);
+int service_check(const struct rk_service *service, struct rk_error *e);
 // Readable when the port driver has lost a process, -1 when there is nothing to watch; *e then says
 // how it died.
 int service_backend_lost_fd(const struct rk_service *service);

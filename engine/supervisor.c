@@ -276,6 +276,8 @@ static void on_helper_lost(struct supervisor *s)
 	// the helper ends with the command, too, and nsctl speaks up when it has to start another.
 	if (read(service_helper_lost_fd(&s->service), buffer, sizeof(buffer)) > 0)
 		log_debug("the namespace's helper ended: new connections wait for the next one");
+	if (service_check(&s->service, s->error) < 0)
+		fail(s);
 }
 
 // The network's own daemon is watched by nsctl, a port driver's processes by us.

@@ -115,6 +115,16 @@ static void flow_fail(
 	flow_close(worker, flow, true);
 }
 
+// True when the client's descriptor was none: then it is not ours to close.
+static bool flow_drop_bogus(struct rk_worker *worker, struct rk_tcp_flow *flow, int error)
+{
+	if (error != EBADF && error != ENOTSOCK)
+		return false;
+	flow->fds[LANE_IN] = -1;
+	listener_accept_singly(worker);
+	return true;
+}
+
 // --- connecting to the child
 
 // One try at the current target. 0: connecting, or waiting for a socket; else -errno.
@@ -198,10 +208,12 @@ void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)
 	flow->started_ms = flow->active_ms = worker->timers.now_ms;
 	count_one(&share->counters, COUNT_OPEN);
 	result = flow_route(worker, flow, listener);
-	if (result == 0)
+	if (result == 0) {
 		flow_connect(worker, flow);
-	else
+	} else {
+		flow_drop_bogus(worker, flow, -result);
 		flow_fail(worker, flow, ERROR_ACCEPT, -result);
+	}
 	flow_settle(worker, flow);
 }
 
@@ -300,8 +312,12 @@ static void lane_finish(struct rk_worker *worker, struct rk_tcp_flow *flow, unsi
 		return;
 	}
 	// Not through the ring: io_uring gives every shutdown to a kernel thread (Linux 6.18), and
-	// the call never blocks. A failure shows in the next receive.
-	shutdown(flow->fds[!index], SHUT_WR);
+	// the call never blocks. ENOTCONN: a reset, which shows in the next receive. After any
+	// other failure the end would never arrive.
+	if (shutdown(flow->fds[!index], SHUT_WR) < 0 && errno != ENOTCONN) {
+		flow_fail(worker, flow, index == LANE_IN ? ERROR_TO_CHILD : ERROR_TO_CLIENT, errno);
+		return;
+	}
 	timer_start(&worker->timers, &flow->timer, TIMER_HALF_CLOSED);
 }
 
@@ -351,6 +367,8 @@ static void receive_complete(struct rk_worker *worker, struct rk_tcp_flow *flow,
 		count_one(&flow->share->counters, COUNT_BUFFER_WAITS);
 		if (!node_is_linked(&flow->waiting))
 			list_append(&worker->starved, &flow->waiting);
+	} else if (index == LANE_IN && flow_drop_bogus(worker, flow, -result)) {
+		flow_fail(worker, flow, ERROR_ACCEPT, -result);
 	} else {
 		lane_ended(worker, flow, index, -result);
 	}

@@ -198,11 +198,22 @@ static void command_helper(struct rk_worker *worker, struct rk_command *command)
 	command_answer(command, 0);
 }
 
+// The control thread ends what cannot go on, and says so.
+static void worker_break(struct rk_worker *worker, int error)
+{
+	uint64_t one = 1;
+
+	atomic_store_explicit(&worker->broken, error, memory_order_release);
+	if (write(worker->helper_lost_fd, &one, sizeof(one)) < 0)
+		worker->stale_completions++; // cannot happen: an eventfd below its maximum
+}
+
 static void mailbox_read(struct rk_worker *worker)
 {
 	struct rk_command *command;
+	ssize_t got;
 
-	while (read(worker->mailbox[0], &command, sizeof(command)) == sizeof(command)) {
+	while ((got = read(worker->mailbox[0], &command, sizeof(command))) == sizeof(command)) {
 		switch (command->type) {
 		case COMMAND_ADD:
 			command_add(worker, command);
@@ -230,6 +241,10 @@ static void mailbox_read(struct rk_worker *worker)
 			break;
 		}
 	}
+	if (got == 0) // the control thread could not send its last command
+		worker->stopping = true;
+	else if (got < 0 && errno != EAGAIN)
+		worker_break(worker, errno);
 }
 
 // --- the helper
@@ -252,13 +267,12 @@ static void helper_lost(struct rk_worker *worker)
 		worker->stale_completions++; // cannot happen: an eventfd below its maximum
 }
 
-static void helper_read(struct rk_worker *worker, const struct rk_completion *completion)
+// Everything that is there. False when the helper is gone.
+static bool helper_drain(struct rk_worker *worker)
 {
 	enum rk_pool_event event;
 	bool lost = false;
 
-	if (tag_generation(completion->tag) != worker->helper_generation)
-		return;
 	do {
 		event = pool_receive(&worker->pool, &worker->timers);
 		lost |= event == POOL_LOST_SOCKETS;
@@ -271,7 +285,14 @@ static void helper_read(struct rk_worker *worker, const struct rk_completion *co
 	}
 	if (event == POOL_HELPER_GONE)
 		helper_lost(worker);
-	else if (!(completion->flags & RING_MORE))
+	return event != POOL_HELPER_GONE;
+}
+
+static void helper_read(struct rk_worker *worker, const struct rk_completion *completion)
+{
+	if (tag_generation(completion->tag) != worker->helper_generation)
+		return;
+	if (helper_drain(worker) && !(completion->flags & RING_MORE))
 		ring_poll(worker->ring, worker->pool.channel, POLLIN,
 			tag_make(OP_HELPER, worker->helper_generation, 0));
 }
@@ -339,8 +360,10 @@ static void run_timers(struct rk_worker *worker)
 		listener_resume(worker, RK_CONTAINER_OF(timer, struct rk_listener, pause));
 	while ((timer = timers_expired(timers, TIMER_UDP_IDLE)))
 		udp_idle_timeout(worker, timer);
-	while (timers_expired(timers, TIMER_POOL))
+	while (timers_expired(timers, TIMER_POOL)) {
 		pool_refill(&worker->pool, timers);
+		helper_drain(worker);
+	}
 }
 
 // How long to sleep: until the earliest deadline, or a little when there was work just now.
@@ -362,10 +385,15 @@ static void rest(struct rk_worker *worker)
 static void worker_loop(struct rk_worker *worker)
 {
 	ring_poll(worker->ring, worker->mailbox[0], POLLIN, tag_make(OP_MAILBOX, 0, 0));
-	while (!worker->stopping) {
+	while (!worker->stopping && !worker->broken) {
+		int result;
+
 		worker->clock_stale = true;
-		if (ring_wait(worker->ring, next_wait_ms(worker), dispatch, worker) < 0)
+		result = ring_wait(worker->ring, next_wait_ms(worker), dispatch, worker);
+		if (result < 0) {
+			worker_break(worker, -result);
 			break;
+		}
 		rest(worker);
 		run_timers(worker);
 		tcp_buffers_free(worker);
@@ -440,13 +468,12 @@ static void mailbox_refuse(struct rk_worker *worker)
 {
 	struct rk_command *command;
 
-	atomic_store(&worker->broken, true);
 	worker_state_changed(worker);
 	fd_set_nonblocking(worker->mailbox[0], false);
 	while (!worker->stopping &&
 		read(worker->mailbox[0], &command, sizeof(command)) == sizeof(command)) {
 		worker->stopping = command->type == COMMAND_STOP;
-		command_answer(command, -EIO);
+		command_answer(command, -worker->broken);
 	}
 }
 

@@ -99,15 +99,16 @@ struct rk_worker {
 	struct rk_list starved;        // TCP flows that wait for a stream buffer
 	struct rk_list full_listeners; // that wait for a free flow
 	uint32_t helper_generation;    // which channel a completion of OP_HELPER is about
+	bool accept_singly;            // multishot accept was seen to deliver bogus descriptors
 	bool stopping;
 	bool clock_stale;                   // the thread slept since timers_update()
 	bool worked;                        // the last turn had completions
 	_Atomic(struct rk_share *) retired; // for the control thread to free
+	_Atomic int broken; // errno of its ring's failure: it only answers commands, with that
 	uint64_t stale_completions;
 	uint64_t helper_channels;
 	uint64_t helper_losses;
 	uint64_t lost_sockets;
-	atomic_bool broken; // its ring failed: it only answers commands, with -EIO
 
 	// Set by the control thread before start, constant afterwards.
 	struct rk_plane_options options;

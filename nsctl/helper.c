@@ -4,7 +4,8 @@
 // it asked for is kept as a number (`owed`), so that nothing is forgotten when sockets cannot be
 // made or sent for a while. Each round pays every worker at most one batch a kind, which keeps one
 // greedy worker from starving the others. The lack of descriptors or memory makes the helper pause
-// and try again; it never ends for it. A full channel waits for its reader.
+// and try again; it never ends for it. A full channel waits for its reader. Any other failure ends
+// it with a status that makes its parent start another.
 //
 // Where clients keep their address (nsctl/srcip.c) every socket is made ready for it here, ahead of
 // need: transparent and marked. Neither changes anything for a connection that does not use it, and
@@ -138,6 +139,14 @@ static void customer_drop(struct customer *customer)
 	customer->full = false;
 }
 
+// A failure of our own: the next helper starts with fresh channels (a status of 0 would say that no
+// worker is left). Nothing is lost, for what is owed is asked for again.
+__attribute__((noreturn)) static void give_up(const char *what, int code)
+{
+	log_warning("helper: %s: %s", what, strerror(code));
+	_exit(1);
+}
+
 // Sends a batch or a refusal. 0, or -errno of a shortage after which the debt stands.
 static int customer_send(struct customer *customer, const struct rk_msg_pool *pool, const int *fds)
 {
@@ -150,8 +159,10 @@ static int customer_send(struct customer *customer, const struct rk_msg_pool *po
 	}
 	if (rc < 0 && is_shortage(-rc))
 		return rc;
-	if (rc < 0)
+	if (rc == -EPIPE || rc == -ECONNRESET)
 		customer_drop(customer);
+	else if (rc < 0)
+		give_up("hand sockets over", -rc);
 	else if (pool->error)
 		customer->owed[pool->kind] = 0;
 	else
@@ -188,6 +199,8 @@ static void customer_receive(struct customer *customer)
 
 	if (rc == -EAGAIN)
 		return;
+	if (rc < 0 && rc != -ECONNRESET && rc != -EPROTO)
+		give_up("receive a request", -rc);
 	if (rc > 0)
 		msg_close_fds(&message);
 	if (rc <= 0 || message.header.type != MSG_POOL_REQUEST) {
@@ -260,8 +273,11 @@ static bool poll_customers(struct helper *helper)
 	}
 	if (!any)
 		return false;
-	if (poll(fds, helper->count, poll_timeout(helper)) < 0)
-		return errno == EINTR;
+	if (poll(fds, helper->count, poll_timeout(helper)) < 0) {
+		if (errno != EINTR)
+			give_up("wait for requests", errno);
+		return true;
+	}
 	for (unsigned i = 0; i < helper->count; i++) {
 		if (fds[i].revents & POLLOUT)
 			helper->customers[i].full = false;

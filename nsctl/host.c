@@ -197,7 +197,7 @@ static int serve_once(struct host *host, struct rk_error *e)
 	int rc = 0;
 
 	if (poll(fds, 5, poll_timeout_ms(host)) < 0)
-		return error_errno(e, errno, "wait for events");
+		return errno == EINTR ? 0 : error_errno(e, errno, "wait for events");
 	if (fds[1].revents)
 		rc = on_child_message(host, e);
 	if (rc == 0 && fds[0].revents)
@@ -243,6 +243,22 @@ static void host_end(struct host *host)
 	fd_close(&host->signal_fd);
 }
 
+// What broke the set-up here may only follow from a failure of the child, whose message about it
+// waits unread.
+static void prefer_child_error(const struct host *host, struct rk_error *e)
+{
+	static struct rk_message message;
+	struct pollfd channel = {host->child_channel, POLLIN, 0};
+
+	if (host->ended || host->engine_lost)
+		return;
+	while (poll(&channel, 1, 0) > 0 && msg_receive(host->child_channel, &message) > 0) {
+		msg_close_fds(&message);
+		if (message.header.type == MSG_ERROR)
+			*e = message.error;
+	}
+}
+
 static int run_phases(struct host *host, struct rk_error *e)
 {
 	int rc;
@@ -251,6 +267,8 @@ static int run_phases(struct host *host, struct rk_error *e)
 	if (host->signal_fd < 0)
 		return error_errno(e, -host->signal_fd, "make a signalfd");
 	rc = launch_all(host, e);
+	if (rc < 0)
+		prefer_child_error(host, e);
 	while (rc == 0 && !host->ended)
 		rc = serve_once(host, e);
 	return rc;

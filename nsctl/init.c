@@ -113,8 +113,10 @@ static void reap(struct init *init, pid_t pid)
 	int status;
 	pid_t ended;
 
-	while ((ended = waitpid(pid, &status, WNOHANG)) > 0)
-		on_child_ended(init, ended, status);
+	while ((ended = waitpid(pid, &status, WNOHANG)) > 0 || (ended < 0 && errno == EINTR)) {
+		if (ended > 0)
+			on_child_ended(init, ended, status);
+	}
 }
 
 static void reap_one(struct init *init, pid_t pid)

@@ -163,7 +163,7 @@ static int await_child(
 	int rc = 0;
 
 	do {
-		if (poll(fds, 3, -1) < 0)
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
 			return error_errno(e, errno, "wait for the child");
 		if (fds[0].revents)
 			rc = take_setup_signal(host, e);

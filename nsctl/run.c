@@ -54,7 +54,9 @@ static int take_channel(struct run_options *options, const char *value, struct r
 		return error_errno(e, errno, "--channel=%s", value);
 	if (type != SOCK_SEQPACKET)
 		return error_set(e, EINVAL, "--channel=%s: not a SEQPACKET socket", value);
-	return fd_set_cloexec(options->channel, true);
+	if (fd_set_cloexec(options->channel, true) < 0)
+		return error_errno(e, errno, "--channel=%s", value);
+	return 0;
 }
 
 static int take_option(void *context, const char *option, const char *next, struct rk_error *e)

@@ -1,0 +1,32 @@
+# fault-all.bats: every error of every row of tests/fault/matrix.txt.
+
+load ../integration/lib
+load ../fault/matrix
+
+setup_file() {
+	file_start
+}
+
+teardown_file() {
+	file_end
+}
+
+setup() {
+	test_start
+}
+
+teardown() {
+	test_end
+}
+
+@test "all faults: at the start" {
+	matrix_start '.*' '.*' all
+}
+
+@test "all faults: in a running engine on epoll" {
+	matrix_run epoll '.*' all
+}
+
+@test "all faults: in a running engine on io_uring" {
+	matrix_run auto '.*' all
+}

@@ -32,6 +32,8 @@ RK_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) -fPIC -fvisibility=hidden -I. \
 RK_LDFLAGS = -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
 BASE_SRC     := $(wildcard base/*.c)
+# Of the processes that serve; the library and the clients have no use for it.
+LOCKDOWN_SRC := $(wildcard base/lockdown/*.c)
 CONFIG_SRC   := $(wildcard config/*.c)
 DRIVERS_SRC  := $(wildcard drivers/*.c drivers/net/*.c drivers/port/*.c)
 ENGINE_SRC   := $(filter-out engine/main.c engine/library.c,$(wildcard engine/*.c))
@@ -47,10 +49,10 @@ obj  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 libs = $(shell pkg-config --libs $(1))
 
 LIBS_BASE   = $(call libs,libmnl libnftnl)
+LIBS_LOCKDOWN = $(call libs,libseccomp libcap)
 LIBS_CONFIG = $(call libs,inih)
 LIBS_DRIVERS = $(call libs,libcurl libcjson)
 LIBS_ENGINE = $(call libs,liburing libmicrohttpd libcjson)
-LIBS_NSCTL  = $(call libs,libcap)
 LIBS_CTL    = $(call libs,libcurl libcjson)
 LIBS_UNIT   = $(call libs,criterion)
 
@@ -69,14 +71,14 @@ define link
 $(CC) $(RK_LDFLAGS) $(LDFLAGS) -o $@ $^
 endef
 
-$(BUILD)/bin/rk-engine: $(call obj,engine/main.c $(ENGINE_SRC) $(DRIVERS_SRC) $(CONFIG_SRC) $(BASE_SRC))
-	$(link) $(LIBS_ENGINE) $(LIBS_DRIVERS) $(LIBS_CONFIG) $(LIBS_BASE)
+$(BUILD)/bin/rk-engine: $(call obj,engine/main.c $(ENGINE_SRC) $(DRIVERS_SRC) $(CONFIG_SRC) $(LOCKDOWN_SRC) $(BASE_SRC))
+	$(link) $(LIBS_ENGINE) $(LIBS_DRIVERS) $(LIBS_CONFIG) $(LIBS_LOCKDOWN) $(LIBS_BASE)
 
 $(BUILD)/bin/rootlesskit: $(BUILD)/bin/rk-engine
 	ln -sf $(<F) $@
 
-$(BUILD)/bin/nsctl: $(call obj,nsctl/main.c $(NSCTL_SRC) $(DRIVERS_SRC) $(CONFIG_SRC) $(BASE_SRC))
-	$(link) $(LIBS_NSCTL) $(LIBS_DRIVERS) $(LIBS_CONFIG) $(LIBS_BASE)
+$(BUILD)/bin/nsctl: $(call obj,nsctl/main.c $(NSCTL_SRC) $(DRIVERS_SRC) $(CONFIG_SRC) $(LOCKDOWN_SRC) $(BASE_SRC))
+	$(link) $(LIBS_LOCKDOWN) $(LIBS_DRIVERS) $(LIBS_CONFIG) $(LIBS_BASE)
 
 $(BUILD)/bin/rootlessctl: $(call obj,$(CTL_SRC) $(CONFIG_SRC) $(BASE_SRC))
 	$(link) $(LIBS_CTL) $(LIBS_CONFIG) $(LIBS_BASE)
@@ -85,8 +87,9 @@ $(BUILD)/bin/rootlesskit-docker-proxy: $(call obj,$(PROXY_SRC) $(BASE_SRC))
 	$(link) $(LIBS_CTL) $(LIBS_BASE)
 
 # One Criterion program for everything: no two modules may share a symbol.
-$(UNIT): $(call obj,$(UNIT_SRC) $(ENGINE_SRC) $(NSCTL_SRC) $(DRIVERS_SRC) $(CONFIG_SRC) $(BASE_SRC))
-	$(link) $(LIBS_UNIT) $(LIBS_ENGINE) $(LIBS_NSCTL) $(LIBS_DRIVERS) $(LIBS_CONFIG) $(LIBS_BASE)
+$(UNIT): $(call obj,$(UNIT_SRC) $(ENGINE_SRC) $(NSCTL_SRC) $(DRIVERS_SRC) $(CONFIG_SRC) $(LOCKDOWN_SRC) \
+	$(BASE_SRC))
+	$(link) $(LIBS_UNIT) $(LIBS_ENGINE) $(LIBS_LOCKDOWN) $(LIBS_DRIVERS) $(LIBS_CONFIG) $(LIBS_BASE)
 
 $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(call obj,$(TOOL_LIB_SRC))
 	$(link)

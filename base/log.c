@@ -26,6 +26,11 @@ void log_init(const char *program, enum rk_log_level level, enum rk_log_format f
 	log_state.format = format;
 }
 
+bool log_shows(enum rk_log_level level)
+{
+	return level <= log_state.level;
+}
+
 // JSON string escape (RFC 8259 section 7): quote, backslash and control characters.
 static size_t escape_json(const char *text, char *out, size_t size)
 {
@@ -73,7 +78,7 @@ void log_write(enum rk_log_level level, const char *format, ...)
 	va_list args;
 	int length;
 
-	if (level > log_state.level)
+	if (!log_shows(level))
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);

@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
+
 enum rk_log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum rk_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
@@ -11,6 +13,9 @@ enum rk_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 void log_init(const char *program, enum rk_log_level level, enum rk_log_format format);
 void log_write(enum rk_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+// Whether records of `level` are written.
+bool log_shows(enum rk_log_level level);
 
 // Prints the record of `e` at level error: text, then the hint in brackets.
 void log_failure(const struct rk_error *e);

@@ -49,6 +49,8 @@ struct rk_config {
 		uint32_t connect_timeout_ms;
 		uint32_t max_flows; // per worker
 		uint32_t pool_size; // child sockets kept ready per worker and kind
+		enum rk_tristate seccomp;
+		enum rk_tristate landlock;
 	} engine;
 	struct {
 		char *driver; // a name of the network driver registry

@@ -84,6 +84,14 @@ const struct rk_key rk_keys[] = {
 	{"engine", "pool-size", NUMBER(engine.pool_size, 1, 4096), .initial = "128",
 		.help = "Sockets of the namespace that each worker keeps ready, per kind (TCP or UDP, "
 			"IPv4 or IPv6)."},
+	{"engine", "seccomp", CHOICE(engine.seccomp, tristate_names), .initial = "auto",
+		.help = "Limits the system calls of our processes once they are started; auto: with a "
+			"warning where that does not work, true: or nothing is started. See "
+			"docs/security.md."},
+	{"engine", "landlock", CHOICE(engine.landlock, tristate_names), .initial = "auto",
+		.help = "Limits the files that the engine reaches to its state directory, the "
+			"directory of [api] socket and /proc; auto: where the kernel can, true: or "
+			"nothing is started."},
 
 	{"network", "driver", STRING(network.driver), .initial = "slirp4netns",
 		.check = check_not_empty, .allowed = "the name of a network driver",

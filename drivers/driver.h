@@ -72,6 +72,7 @@ enum rk_port_flags {
 	PORT_DATA_PLANE = 1 << 0,        // the engine's own listeners and flows (builtin)
 	PORT_NO_CHILD_LOOPBACK = 1 << 1, // info: disallowLoopbackChildIP
 	PORT_HIDDEN = 1 << 2,            // info carries no portDriver (none, implicit)
+	PORT_STARTS_PROGRAMS = 1 << 3,   // add() starts one: the engine may go on executing
 };
 
 // A port driver at work. The driver owns `private` and frees it in stop().

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/statedir.h"
 #include "engine/attach.h"
+#include "engine/lockdown.h"
 #include "engine/plane.h"
 #include "engine/service.h"
 #include "engine/signals.h"
@@ -17,6 +18,8 @@
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
+
+#define STARTS_PROGRAMS true // another helper, when one dies
 
 struct attached {
 	struct rk_config *config;
@@ -63,12 +66,16 @@ static int start(struct attached *a, const char *target, struct rk_error *e)
 		return rc;
 	fd_raise_limit();
 	rc = state_dir_open(&a->dir, a->config->engine.state_dir, e);
+	if (rc == 0)
+		rc = lockdown_begin(a->config, &a->dir, STARTS_PROGRAMS, e);
 	if (rc < 0) {
 		msg_close_fds(&a->message);
 		return rc;
 	}
 	a->message.network.child_pid = a->attachment.pid;
 	rc = service_start(&a->service, a->config, &a->dir, &a->message, e);
+	if (rc == 0)
+		rc = lockdown_finish(a->config, STARTS_PROGRAMS, e);
 	if (rc == 0)
 		log_info("attached to %s%s; the API is in %s", a->attachment.pid ? "process " : "",
 			target, a->dir.path);

@@ -76,6 +76,7 @@ static int start_worker(struct rk_plane *plane, const struct rk_plane_options *o
 	int result;
 
 	worker->options = *options;
+	worker->number = plane->started;
 	worker->helper_lost_fd = plane->helper_lost_fd;
 	worker->notice = &plane->notice;
 	worker->mailbox[0] = worker->mailbox[1] = -1;

@@ -352,7 +352,8 @@ static int setup_io(struct rk_uring *uring, uint32_t entries)
 {
 	struct io_uring_params parameters = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+			 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
+			 IORING_SETUP_R_DISABLED,
 		.cq_entries = 4 * entries,
 	};
 	int result = io_uring_queue_init_params(entries, &uring->io, &parameters);
@@ -386,6 +387,8 @@ int ring_uring_open(struct rk_ring **ring, const struct rk_ring_options *options
 		result = ring_buffers_open(&uring->pools[i], &uring->io, (uint16_t)i,
 			options->buffer_count[i], options->buffer_size[i],
 			options->buffer_ready[i]);
+	if (result == 0)
+		result = uring_lock(uring);
 	if (result == 0)
 		result = uring_probe(uring);
 	if (result < 0) {

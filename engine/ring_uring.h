@@ -44,6 +44,10 @@ struct io_uring_sqe *uring_entry(struct rk_uring *uring, uint64_t tag);
 // timeout_ms (< 0: for ever). 0 or -errno (-ETIME: nothing came).
 int uring_enter(struct rk_uring *uring, unsigned wanted, int64_t timeout_ms);
 
+// Ends the set-up: nothing can be registered any more, and only the operations of ring_uring.c can
+// be submitted. 0 or -errno.
+int uring_lock(struct rk_uring *uring);
+
 // Tries out, on throw-away sockets, what this kernel does; sets `bundles` and `limited`.
 // 0 or -errno when even the plain form does not work.
 int uring_probe(struct rk_uring *uring);

@@ -24,6 +24,7 @@
 #include "base/spawn.h"
 #include "base/statedir.h"
 #include "engine/launch.h"
+#include "engine/lockdown.h"
 #include "engine/plane.h"
 #include "engine/service.h"
 #include "engine/signals.h"
@@ -115,14 +116,28 @@ static int write_child_pid(struct supervisor *s)
 	return state_dir_write(&s->dir, "child_pid", text, s->error);
 }
 
-// The network is up: serve, then let the command start.
-static void on_network(struct supervisor *s)
+// Ends with the engine locked down.
+static int start_service(struct supervisor *s)
 {
+	bool starts_programs = lockdown_starts_programs(s->config);
 	int rc;
 
 	// Not before nsctl was started: the command keeps the limits that we were started with.
 	fd_raise_limit();
+	rc = lockdown_begin(s->config, &s->dir, starts_programs, s->error);
+	if (rc < 0) {
+		msg_close_fds(&s->message);
+		return rc;
+	}
 	rc = service_start(&s->service, s->config, &s->dir, &s->message, s->error);
+	return rc < 0 ? rc : lockdown_finish(s->config, starts_programs, s->error);
+}
+
+// The network is up: serve, then let the command start.
+static void on_network(struct supervisor *s)
+{
+	int rc = start_service(s);
+
 	if (rc == 0)
 		rc = write_child_pid(s);
 	if (rc == 0) {

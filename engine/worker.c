@@ -10,8 +10,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define RING_ENTRIES         4096u
@@ -480,7 +482,10 @@ static void mailbox_refuse(struct rk_worker *worker)
 void *worker_run(void *argument)
 {
 	struct rk_worker *worker = argument;
+	char name[16];
 
+	snprintf(name, sizeof(name), "rk-worker-%u", worker->number);
+	prctl(PR_SET_NAME, name);
 	worker->start_result = worker_open(worker);
 	sem_post(&worker->started);
 	if (worker->start_result == 0) {

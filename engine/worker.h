@@ -112,6 +112,7 @@ struct rk_worker {
 
 	// Set by the control thread before start, constant afterwards.
 	struct rk_plane_options options;
+	unsigned number;          // counted from 0, for its name
 	int mailbox[2];           // [0] the worker's end
 	int helper_lost_fd;       // eventfd, of the plane
 	struct rk_notice *notice; // of the plane

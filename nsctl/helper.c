@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/msg.h"
 #include "nsctl/family.h"
+#include "nsctl/lockdown.h"
 #include "nsctl/srcip_probe.h"
 
 #include <errno.h>
@@ -29,7 +30,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -287,22 +287,8 @@ static bool poll_customers(struct helper *helper)
 	return true;
 }
 
-static void drop_privileges(bool keeps_network)
-{
-	static const cap_value_t network[] = {CAP_NET_ADMIN, CAP_NET_RAW};
-	cap_t left = cap_init();
-
-	if (left && keeps_network) {
-		cap_set_flag(left, CAP_PERMITTED, 2, network, CAP_SET);
-		cap_set_flag(left, CAP_EFFECTIVE, 2, network, CAP_SET);
-	}
-	if (!left || cap_set_proc(left) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		log_warning("helper: cannot drop its capabilities: %s", strerror(errno));
-	if (left)
-		cap_free(left);
-}
-
-void helper_serve(const int *channels, unsigned count, const struct srcip *srcip, int death_signal)
+void helper_serve(const int *channels, unsigned count, const struct srcip *srcip,
+	enum rk_tristate seccomp, int death_signal)
 {
 	static struct helper helper;
 	int keep[WORKERS_MAX];
@@ -313,8 +299,8 @@ void helper_serve(const int *channels, unsigned count, const struct srcip *srcip
 	family_close_fds(keep, count);
 	fd_raise_limit();
 	helper.srcip = srcip ? *srcip : SRCIP_NONE;
-	drop_privileges(helper.srcip.enabled);
-	prctl(PR_SET_PDEATHSIG, death_signal); // last: a change of credentials would clear it
+	prctl(PR_SET_PDEATHSIG, death_signal);
+	lockdown_helper(helper.srcip.enabled, seccomp);
 	helper.count = count;
 	for (unsigned i = 0; i < count; i++) {
 		helper.customers[i].channel = channels[i];
@@ -342,8 +328,8 @@ int helper_make_channels(int *workers, int *helpers, unsigned count, struct rk_e
 	return 0;
 }
 
-int helper_start(const int *channels, unsigned count, const struct srcip *srcip, pid_t *pid,
-	struct rk_error *e)
+int helper_start(const int *channels, unsigned count, const struct srcip *srcip,
+	enum rk_tristate seccomp, pid_t *pid, struct rk_error *e)
 {
 	if (count > WORKERS_MAX)
 		return error_set(
@@ -352,6 +338,6 @@ int helper_start(const int *channels, unsigned count, const struct srcip *srcip,
 	if (*pid < 0)
 		return error_errno(e, errno, "start the helper");
 	if (*pid == 0)
-		helper_serve(channels, count, srcip, SIGKILL);
+		helper_serve(channels, count, srcip, seccomp, SIGKILL);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "nsctl/command.h"
 #include "nsctl/family.h"
 #include "nsctl/helper.h"
+#include "nsctl/lockdown.h"
 #include "nsctl/peer.h"
 #include "nsctl/signals.h"
 
@@ -53,7 +54,8 @@ int init_start_helper(struct init *init, int *ends, struct rk_error *e)
 	rc = helper_make_channels(ends, helpers, count, e);
 	if (rc < 0)
 		return rc;
-	rc = helper_start(helpers, count, &init->srcip, &init->helper_pid, e);
+	rc = helper_start(helpers, count, &init->srcip, init->options->config->engine.seccomp,
+		&init->helper_pid, e);
 	close_ends(helpers, count);
 	if (rc < 0)
 		close_ends(ends, count);
@@ -154,6 +156,7 @@ static void on_start(struct init *init)
 		rc = command_release(&init->command, options->command[0], &e);
 	if (rc == 0) {
 		init->running = true;
+		lockdown_child(options->config, init->srcip.enabled);
 		return;
 	}
 	peer_send(options->channel, MSG_ERROR, &e, sizeof(e), NULL, 0, "host side", NULL);

@@ -13,6 +13,7 @@
 #include "nsctl/explain.h"
 #include "nsctl/host_private.h"
 #include "nsctl/idmap.h"
+#include "nsctl/lockdown.h"
 #include "nsctl/netfiles.h"
 #include "nsctl/peer.h"
 #include "nsctl/signals.h"
@@ -290,7 +291,9 @@ int launch_all(struct host *host, struct rk_error *e)
 		rc = configure_child(host, &message, e);
 	if (rc < 0)
 		return rc;
-	rc = report_ready(host, &message, e);
+	rc = lockdown_host(host->config, e);
+	if (rc == 0)
+		rc = report_ready(host, &message, e);
 	msg_close_fds(&message);
 	return rc;
 }

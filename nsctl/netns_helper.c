@@ -140,7 +140,7 @@ static int serve(int channel, unsigned count, const char *target, struct rk_erro
 		rc = peer_send(channel, MSG_HELPER, NULL, 0, workers, count, "engine", e);
 	if (rc < 0)
 		return rc;
-	helper_serve(helpers, count, NULL, 0);
+	helper_serve(helpers, count, NULL, TRISTATE_AUTO, 0);
 }
 
 static int read_number(const char *text, int least, int most)

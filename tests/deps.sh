@@ -6,7 +6,7 @@ set -euo pipefail
 packages=(
 	# build
 	gcc make pkg-config libc6-dev
-	liburing-dev libcap-dev libmnl-dev libnftnl-dev libinih-dev libmicrohttpd-dev libcjson-dev
+	liburing-dev libcap-dev libseccomp-dev libmnl-dev libnftnl-dev libinih-dev libmicrohttpd-dev libcjson-dev
 	libcurl4-openssl-dev
 	# run
 	uidmap slirp4netns passt vdeplug libvdeplug-slirp liblxc-common

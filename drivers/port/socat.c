@@ -338,6 +338,7 @@ static const char *const socat_protos[] = {"tcp", "tcp4", "tcp6", "udp", "udp4",
 
 const struct rk_port_driver port_socat = {
 	.name = "socat",
+	.flags = PORT_STARTS_PROGRAMS,
 	.protos = socat_protos,
 	.check = socat_check,
 	.start = socat_start,

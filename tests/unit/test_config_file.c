@@ -86,7 +86,8 @@ Test(config_file, errors_name_line_section_and_key)
 		"allowed: error, warning, info, debug");
 	expect_refused("[engine]\n= 4\n",
 		"t.ini:2: [engine] : unknown key, allowed: state-dir, workers, io, log-level, "
-		"log-format, udp-idle-timeout, connect-timeout, max-flows, pool-size");
+		"log-format, udp-idle-timeout, connect-timeout, max-flows, pool-size, seccomp, "
+		"landlock");
 }
 
 Test(config_file, syntax_errors_name_the_line)

@@ -89,6 +89,10 @@ int pool_take(struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kin
 		fd = pool->kinds[kind].fds[--pool->kinds[kind].count];
 	else
 		pool->kinds[kind].empty++;
+	// A kind that no port's own target has: a client of the other family that cannot be shown
+	// leads to the namespace's address of its family.
+	if (pool->kinds[kind].level == 0)
+		pool->kinds[kind].level = pool->size;
 	refill_kind(pool, timers, kind);
 	return fd;
 }

@@ -18,6 +18,11 @@ static uint64_t listener_tag(const struct rk_listener *listener, uint8_t operati
 	return tag_make(operation, listener->share->forward.id, listener->slot);
 }
 
+static uint8_t own_operation(const struct rk_listener *listener)
+{
+	return listener->share->forward.socktype == SOCK_DGRAM ? OP_UDP_LISTENER : OP_ACCEPT;
+}
+
 static void listener_arm(struct rk_worker *worker, struct rk_listener *listener)
 {
 	if (listener->armed || listener->stopping)
@@ -25,11 +30,11 @@ static void listener_arm(struct rk_worker *worker, struct rk_listener *listener)
 	atomic_store_explicit(&listener->error, 0, memory_order_relaxed);
 	atomic_store_explicit(&listener->armed, true, memory_order_relaxed);
 	if (listener->share->forward.socktype == SOCK_DGRAM)
-		udp_receive(worker, listener, listener_tag(listener, OP_UDP_LISTENER));
+		udp_receive(worker, listener, listener_tag(listener, own_operation(listener)));
 	else
 		ring_accept(worker->ring, listener->fd,
 			worker->accept_singly || worker_room(worker) < ACCEPT_BURST,
-			listener_tag(listener, OP_ACCEPT));
+			listener_tag(listener, own_operation(listener)));
 }
 
 int listener_start(struct rk_worker *worker, struct rk_listener *listener)
@@ -148,7 +153,10 @@ void listener_stop(struct rk_worker *worker, struct rk_listener *listener)
 	listener->stopping = true;
 	timer_stop(&listener->pause);
 	list_remove(&listener->waiting);
-	if (listener->armed || listener->sends > 0)
+	if (listener->sends > 0)
 		ring_cancel(worker->ring, listener->fd, tag_make(OP_NONE, 0, 0));
+	else if (listener->armed)
+		ring_cancel_one(worker->ring, listener->fd,
+			listener_tag(listener, own_operation(listener)), tag_make(OP_NONE, 0, 0));
 	listener_drained(worker, listener);
 }

@@ -85,6 +85,11 @@ void ring_cancel(struct rk_ring *ring, int fd, uint64_t tag)
 	ring->ops->cancel(ring, fd, tag);
 }
 
+void ring_cancel_one(struct rk_ring *ring, int fd, uint64_t operation, uint64_t tag)
+{
+	ring->ops->cancel_one(ring, fd, operation, tag);
+}
+
 void ring_close_fd(struct rk_ring *ring, int fd, uint64_t tag)
 {
 	ring->ops->close_fd(ring, fd, tag);

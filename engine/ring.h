@@ -132,6 +132,9 @@ void ring_send_message(struct rk_ring *ring, int fd, const struct msghdr *messag
 // POLLHUP and POLLRDHUP.
 void ring_poll(struct rk_ring *ring, int fd, uint32_t events, uint64_t tag);
 void ring_cancel(struct rk_ring *ring, int fd, uint64_t tag); // all operations on fd; they complete
+// The operation `operation` on fd alone; it completes. In a ring with thousands of operations this
+// is found at once, where ring_cancel() looks at each of them.
+void ring_cancel_one(struct rk_ring *ring, int fd, uint64_t operation, uint64_t tag);
 void ring_close_fd(struct rk_ring *ring, int fd, uint64_t tag);
 
 // Buffers.

@@ -253,6 +253,29 @@ static void cancel(struct rk_ring *ring, int fd, uint64_t tag)
 	ring_epoll_complete(epoll, tag, count > 0 ? count : -ENOENT);
 }
 
+// A descriptor's operations are few and found by its number.
+static void cancel_one(struct rk_ring *ring, int fd, uint64_t operation, uint64_t tag)
+{
+	struct rk_epoll *epoll = epoll_of(ring);
+	struct rk_descriptor *descriptor = ring_epoll_descriptor(epoll, fd, tag);
+	int32_t result = 0;
+
+	if (!descriptor)
+		return;
+	if (descriptor->poll_events && descriptor->poll_tag == operation) {
+		descriptor->poll_events = 0;
+		ring_epoll_complete(epoll, operation, -ECANCELED);
+	} else if (descriptor->writing != WRITE_NONE && descriptor->write_tag == operation) {
+		ring_epoll_end_write(epoll, fd, -ECANCELED);
+	} else if (descriptor->reading != READ_NONE && descriptor->read_tag == operation) {
+		ring_epoll_end_read(epoll, fd, -ECANCELED);
+	} else {
+		result = -ENOENT;
+	}
+	unregister_idle(epoll, fd);
+	ring_epoll_complete(epoll, tag, result);
+}
+
 static void close_fd(struct rk_ring *ring, int fd, uint64_t tag)
 {
 	struct rk_epoll *epoll = epoll_of(ring);
@@ -421,6 +444,7 @@ static const struct rk_ring_ops epoll_ops = {
 	.send_message = ring_epoll_send_message,
 	.poll = start_poll,
 	.cancel = cancel,
+	.cancel_one = cancel_one,
 	.close_fd = close_fd,
 	.buffer_data = buffer_data,
 	.buffer_size = buffer_size,

@@ -25,6 +25,7 @@ struct rk_ring_ops {
 		struct rk_ring *ring, int fd, const struct msghdr *message, uint64_t tag);
 	void (*poll)(struct rk_ring *ring, int fd, uint32_t events, uint64_t tag);
 	void (*cancel)(struct rk_ring *ring, int fd, uint64_t tag);
+	void (*cancel_one)(struct rk_ring *ring, int fd, uint64_t operation, uint64_t tag);
 	void (*close_fd)(struct rk_ring *ring, int fd, uint64_t tag);
 	void *(*buffer_data)(struct rk_ring *ring, enum rk_ring_pool pool, uint32_t buffer);
 	uint32_t (*buffer_size)(const struct rk_ring *ring, enum rk_ring_pool pool);

@@ -261,6 +261,15 @@ static void uring_cancel(struct rk_ring *ring, int fd, uint64_t tag)
 	sqe->user_data = tag;
 }
 
+static void uring_cancel_one(struct rk_ring *ring, int fd, uint64_t operation, uint64_t tag)
+{
+	struct io_uring_sqe *sqe = uring_entry(uring_of(ring), tag);
+
+	(void)fd;
+	io_uring_prep_cancel64(sqe, operation, 0);
+	sqe->user_data = tag;
+}
+
 static void uring_close_fd(struct rk_ring *ring, int fd, uint64_t tag)
 {
 	struct io_uring_sqe *sqe = uring_entry(uring_of(ring), tag);
@@ -339,6 +348,7 @@ static const struct rk_ring_ops uring_ops = {
 	.send_message = uring_send_message,
 	.poll = uring_poll,
 	.cancel = uring_cancel,
+	.cancel_one = uring_cancel_one,
 	.close_fd = uring_close_fd,
 	.buffer_data = uring_buffer_data,
 	.buffer_size = uring_buffer_size,

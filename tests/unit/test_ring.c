@@ -224,6 +224,27 @@ RING_TEST(closes_and_uses_the_number_again)
 	ring_close(test_ring);
 }
 
+RING_TEST(cancels_one_operation_and_leaves_the_others)
+{
+	int pair[2];
+
+	ring_test_open(mode);
+	ring_test_open_pair(pair);
+	ring_receive(test_ring, pair[1], LIMIT, TAG_READ);
+	ring_poll(test_ring, pair[1], POLLIN, TAG_POLL);
+	ring_test_expect_none(TAG_POLL);
+	ring_cancel_one(test_ring, pair[1], TAG_WRITE, TAG_CANCEL);
+	cr_expect_eq(ring_test_next(TAG_CANCEL).result, -ENOENT);
+	ring_cancel_one(test_ring, pair[1], TAG_READ, TAG_CANCEL);
+	cr_expect_eq(ring_test_next(TAG_READ).result, -ECANCELED);
+	ring_test_next(TAG_CANCEL);
+	ring_test_write_pattern(pair[0], 10, 0);
+	cr_expect_gt(ring_test_next(TAG_POLL).result, 0, "the poll goes on");
+	ring_close(test_ring);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 // Listeners and channels are closed by their owner once nothing is pending on them.
 RING_TEST(forgets_a_descriptor_that_its_owner_closes)
 {

@@ -54,11 +54,11 @@ id_of() {
 	head -n 1 <<<"$1" | json 'd["id"]'
 }
 
-# A port from which on $1 ports are free in both protocols, as far as anybody can tell now.
+# A port from which on $1 ports are free in both protocols, in this run's range (see free_port).
 free_block() {
 	local port
 	while true; do
-		port=$((10000 + (RANDOM * 32768 + RANDOM) % (20000 - $1)))
+		port=$((10000 + ${RK_TEST_SLOT:-0} % 4 * 5000 + (RANDOM * 32768 + RANDOM) % (5000 - $1)))
 		[ -n "$(ss -Htuan "sport >= :$port and sport < :$((port + $1))")" ] || break
 	done
 	echo "$port"

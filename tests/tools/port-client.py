@@ -9,13 +9,18 @@
                                               from the same port again and prints that answer
   port-client.py own SOCKET METHOD BODY       asks the control API for a port, prints the answer, then
                                               waits for ever with the connection closed
+  port-client.py cycle SOCKET IP PORT CHILD-PORT COUNT
+                                              makes and removes a port COUNT times while clients talk
+                                              to it, each time without a pause
 """
 
 import collections
 import http.client
+import json
 import os
 import socket
 import sys
+import threading
 import time
 
 
@@ -36,16 +41,16 @@ def hammer(host, port, stop_file):
 
 
 def end(host, port):
-    with connect(host, port) as stream:
-        start, length = time.monotonic(), 0
-        try:
+    start, length, how = time.monotonic(), 0, "end"
+    try:
+        # The reset may be there before connect() has looked.
+        with connect(host, port) as stream:
             while data := stream.recv(65536):
                 length += len(data)
-            how = "end"
-        except ConnectionResetError:
-            how = "reset"
-        micros = (time.monotonic() - start) * 1e6
-        print(f"{how} {length} after {micros:.0f} us")
+    except ConnectionResetError:
+        how = "reset"
+    micros = (time.monotonic() - start) * 1e6
+    print(f"{how} {length} after {micros:.0f} us")
 
 
 def keep(host, port, go_file):
@@ -78,4 +83,53 @@ def own(path, method, body):
     time.sleep(3600)
 
 
-{"hammer": hammer, "end": end, "keep": keep, "own": own}[sys.argv[1]](*sys.argv[2:])
+def ask(path, method, target, body=None):
+    connection = Connection(path)
+    connection.request(method, target, body, {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    return response.status, json.loads(response.read() or "null")
+
+
+class Traffic(threading.Thread):
+    """Talks to an echo server as long as there is one, and counts the connections that worked."""
+
+    def __init__(self, ip, port):
+        super().__init__(daemon=True)
+        self.address, self.served, self.done = (ip, port), 0, False
+
+    def run(self):
+        while not self.done:
+            try:
+                with connect(*self.address) as stream:
+                    stream.sendall(b"x" * 1000)
+                    self.served += bool(stream.recv(1000))
+            except OSError:
+                pass
+
+
+def cycle(path, ip, port, child_port, count):
+    spec = {"proto": "tcp", "parentIP": ip, "parentPort": int(port), "childPort": int(child_port)}
+    traffic = [Traffic(ip, int(port)) for _ in range(4)]
+    for thread in traffic:
+        thread.start()
+    refused = 0
+    for _ in range(int(count)):
+        status, answer = ask(path, "POST", "/v1/ports", json.dumps(spec))
+        if status != 201:
+            print(answer)
+            refused += 1
+            continue
+        with connect(ip, port) as stream:
+            stream.sendall(b"y")
+            stream.recv(1)
+            ask(path, "DELETE", f"/v1/ports/{answer['id']}")
+            stream.sendall(b"z")
+            assert stream.recv(1) == b"z"
+    for thread in traffic:
+        thread.done = True
+        thread.join()
+    served = sum(thread.served for thread in traffic)
+    print(f"{count} cycles, {served} clients served, {refused} refused by the API")
+
+
+{"cycle": cycle, "hammer": hammer, "end": end, "keep": keep, "own": own}[sys.argv[1]](*sys.argv[2:])

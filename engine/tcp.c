@@ -12,6 +12,11 @@ static const uint8_t receive_operation[LANE_COUNT] = {OP_TCP_RECEIVE_IN, OP_TCP_
 static const uint8_t send_operation[LANE_COUNT] = {OP_TCP_SEND_IN, OP_TCP_SEND_OUT};
 static const uint8_t watch_operation[LANE_COUNT] = {OP_TCP_WATCH_IN, OP_TCP_WATCH_OUT};
 
+// Flows that wait for buffers get them in turns, so few and so little at a time that all of a turn
+// find some: a receive may bring twice what it was given, and a flow has two lanes.
+#define STARVED_BYTES ((size_t)STREAM_BUFFER_SIZE)
+#define STARVED_FLOWS (STREAM_BUFFER_READY / 4)
+
 static uint64_t flow_tag(const struct rk_tcp_flow *flow, uint8_t operation)
 {
 	return tag_make(operation, flow->slot.generation, flow->slot.index);
@@ -255,20 +260,40 @@ void tcp_connect_timeout(struct rk_worker *worker, struct rk_timer *timer)
 
 // --- moving bytes
 
-static void lane_receive(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
+// Receives at most `most` bytes, twice that in an unlucky case, when the lane has room.
+static void lane_receive_some(
+	struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index, size_t most)
 {
 	struct rk_lane *lane = &flow->lanes[index];
-	size_t room;
+	size_t room = lane_room(lane, worker->stream_buffers_held);
 
-	if (lane->flags & (LANE_RECEIVING | LANE_STARVED | LANE_EOF))
-		return;
-	room = lane_room(lane, worker->stream_buffers_held);
-	if (room == 0)
+	if (lane->flags & (LANE_RECEIVING | LANE_STARVED | LANE_EOF) || room == 0)
 		return;
 	lane->flags |= LANE_RECEIVING;
 	flow->in_flight++;
-	ring_receive(
-		worker->ring, flow->fds[index], room, flow_tag(flow, receive_operation[index]));
+	ring_receive(worker->ring, flow->fds[index], room < most ? room : most,
+		flow_tag(flow, receive_operation[index]));
+}
+
+static void lane_starve(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
+{
+	flow->lanes[index].flags |= LANE_STARVED;
+	if (!node_is_linked(&flow->waiting))
+		list_append(&worker->starved, &flow->waiting);
+}
+
+// While flows wait for buffers everybody queues behind them: a few that receive without a pause
+// would take all that one turn has, each turn anew.
+static void lane_receive(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
+{
+	const struct rk_lane *lane = &flow->lanes[index];
+
+	if (lane->flags & (LANE_RECEIVING | LANE_EOF))
+		return;
+	if (list_first(&worker->starved))
+		lane_starve(worker, flow, index);
+	else
+		lane_receive_some(worker, flow, index, LANE_LIMIT);
 }
 
 // Polls the half-closed source of a lane: for a reset, and to send there (see SEND_NOW).
@@ -363,10 +388,8 @@ static void receive_complete(struct rk_worker *worker, struct rk_tcp_flow *flow,
 		lane_send(worker, flow, index);
 		lane_receive(worker, flow, index);
 	} else if (result == -ENOBUFS) {
-		lane->flags |= LANE_STARVED;
 		count_one(&flow->share->counters, COUNT_BUFFER_WAITS);
-		if (!node_is_linked(&flow->waiting))
-			list_append(&worker->starved, &flow->waiting);
+		lane_starve(worker, flow, index);
 	} else if (index == LANE_IN && flow_drop_bogus(worker, flow, -result)) {
 		flow_fail(worker, flow, ERROR_ACCEPT, -result);
 	} else {
@@ -468,18 +491,27 @@ void tcp_buffers_free(struct rk_worker *worker)
 {
 	struct rk_node *node;
 
-	while (worker->stream_buffers_held < STREAM_BUFFER_COUNT &&
-		(node = list_first(&worker->starved))) {
-		struct rk_tcp_flow *flow = RK_CONTAINER_OF(node, struct rk_tcp_flow, waiting);
+	for (unsigned i = 0; i < STARVED_FLOWS && worker->stream_buffers_held < STREAM_BUFFER_COUNT;
+		i++) {
+		struct rk_tcp_flow *flow;
 
+		node = list_first(&worker->starved);
+		if (!node)
+			return;
+		flow = RK_CONTAINER_OF(node, struct rk_tcp_flow, waiting);
 		list_remove(node);
-		for (unsigned i = 0; i < LANE_COUNT; i++) {
-			if (!(flow->lanes[i].flags & LANE_STARVED))
+		for (unsigned lane = 0; lane < LANE_COUNT; lane++) {
+			if (!(flow->lanes[lane].flags & LANE_STARVED))
 				continue;
-			flow->lanes[i].flags &= (uint8_t)~LANE_STARVED;
-			lane_receive(worker, flow, i);
+			flow->lanes[lane].flags &= (uint8_t)~LANE_STARVED;
+			lane_receive_some(worker, flow, lane, STARVED_BYTES);
 		}
 	}
+}
+
+bool tcp_buffers_wanted(const struct rk_worker *worker)
+{
+	return list_first(&worker->starved) && worker->stream_buffers_held < STREAM_BUFFER_COUNT;
 }
 
 // --- half-closed flows

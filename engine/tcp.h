@@ -56,5 +56,7 @@ void tcp_connect_timeout(struct rk_worker *worker, struct rk_timer *timer);
 void tcp_half_closed_timeout(struct rk_worker *worker, struct rk_timer *timer);
 // Buffers came back: flows that found the pool empty receive again.
 void tcp_buffers_free(struct rk_worker *worker);
+// Whether tcp_buffers_free() has more to do, without waiting for anything.
+bool tcp_buffers_wanted(const struct rk_worker *worker);
 // Ends every flow of the worker with RST.
 void tcp_reset_all(struct rk_worker *worker);

@@ -371,7 +371,7 @@ static void run_timers(struct rk_worker *worker)
 // How long to sleep: until the earliest deadline, or a little when there was work just now.
 static int64_t next_wait_ms(const struct rk_worker *worker)
 {
-	int64_t wait = timers_wait_ms(&worker->timers);
+	int64_t wait = tcp_buffers_wanted(worker) ? 0 : timers_wait_ms(&worker->timers);
 
 	return worker->worked && (wait < 0 || wait > TRIM_AFTER_MS) ? TRIM_AFTER_MS : wait;
 }

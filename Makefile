@@ -8,6 +8,7 @@
 #   make lint       clang-format, cppcheck, layers, shellcheck
 #   make asan       make check with ASan and UBSan; SUITES= chooses
 #   make tsan       what runs in several threads, with ThreadSanitizer
+#   make valgrind   the control plane under valgrind's memcheck (part of make check)
 #   make install    DESTDIR= PREFIX=/usr/local
 #
 # Variables: BUILD= another build directory, CC=, CFLAGS=, WERROR=1, SANITIZE=address,undefined.
@@ -60,7 +61,8 @@ BINARIES := $(BUILD)/bin/rk-engine $(BUILD)/bin/nsctl $(BUILD)/bin/rootlessctl \
 	$(BUILD)/bin/rootlesskit-docker-proxy
 # rootlesskit is rk-engine under another name.
 PROGRAMS := $(BINARIES) $(BUILD)/bin/rootlesskit
-TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(TOOL_SRC)) $(BUILD)/tools/fault.so
+TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(TOOL_SRC)) \
+	$(patsubst tests/tools/preload/%.c,$(BUILD)/tools/%.so,$(wildcard tests/tools/preload/*.c))
 UNIT     := $(BUILD)/tests/unit
 
 .PHONY: all
@@ -154,6 +156,10 @@ TSAN_SUITES = tcp udp api stress
 tsan: deps
 	$(MAKE) BUILD=$(BUILD)/tsan SANITIZE=thread CFLAGS='-O1 -g' \
 		SUITES="$(or $(SUITES),$(TSAN_SUITES))" $(SANITIZED_GOAL)
+
+.PHONY: valgrind
+valgrind: deps
+	$(MAKE) SUITES=valgrind check-all
 
 .PHONY: lint
 lint: deps

@@ -6,6 +6,7 @@
 
 #include "base/netlink.h"
 #include "base/fd.h"
+#include "base/netlink_ack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,6 @@
 
 // More than any request here or its acknowledgement needs (the kernel echoes no payload back).
 #define NETLINK_BUFFER_BYTES 1024
-#define KERNEL_TEXT_MAX      160
 
 static void socket_cleanup(struct mnl_socket **socket)
 {
@@ -30,40 +30,16 @@ static void socket_cleanup(struct mnl_socket **socket)
 		mnl_socket_close(*socket);
 }
 
-// A refusal: header, struct nlmsgerr (the request's header only, NETLINK_CAP_ACK), attributes.
-static void copy_kernel_text(const struct nlmsghdr *ack, char *text)
-{
-	const struct nlattr *attr;
-
-	if (!(ack->nlmsg_flags & NLM_F_ACK_TLVS))
-		return;
-	mnl_attr_for_each(attr, ack, sizeof(struct nlmsgerr))
-	{
-		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG &&
-			mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
-			snprintf(text, KERNEL_TEXT_MAX, "%s", mnl_attr_get_str(attr));
-	}
-}
-
 // Reads the acknowledgement; 0 or -errno, with the kernel's words in `text` when it has some.
 static int read_ack(struct mnl_socket *socket, char *text)
 {
-	char buffer[NETLINK_BUFFER_BYTES];
-	const struct nlmsghdr *ack = (const struct nlmsghdr *)buffer;
-	const struct nlmsgerr *verdict;
+	_Alignas(struct nlmsghdr) char buffer[NETLINK_BUFFER_BYTES];
 	ssize_t got;
 
 	do {
 		got = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
 	} while (got < 0 && errno == EINTR);
-	if (got < 0)
-		return -errno;
-	if (!mnl_nlmsg_ok(ack, (int)got) || ack->nlmsg_type != NLMSG_ERROR ||
-		mnl_nlmsg_get_payload_len(ack) < sizeof(*verdict))
-		return -EPROTO;
-	copy_kernel_text(ack, text);
-	verdict = mnl_nlmsg_get_payload(ack);
-	return verdict->error;
+	return got < 0 ? -errno : netlink_parse_ack(buffer, (size_t)got, text);
 }
 
 // Sends one request with NLM_F_ACK; 0 or -errno. `text` gets the kernel's words, or "".
@@ -118,7 +94,7 @@ static int link_change(
 	const char *name, unsigned flags, uint32_t mtu, const char *what, struct rk_error *e)
 {
 	char buffer[NETLINK_BUFFER_BYTES];
-	char text[KERNEL_TEXT_MAX];
+	char text[NETLINK_TEXT_MAX];
 	struct nlmsghdr *request = request_init(buffer, RTM_NEWLINK, 0);
 	struct ifinfomsg *link = mnl_nlmsg_put_extra_header(request, sizeof(*link));
 	unsigned index;
@@ -164,7 +140,7 @@ static void put_address(struct nlmsghdr *request, uint16_t attribute, const stru
 int address_add(const char *ifname, const struct rk_addr *ip, unsigned prefix, struct rk_error *e)
 {
 	char buffer[NETLINK_BUFFER_BYTES];
-	char text[KERNEL_TEXT_MAX];
+	char text[NETLINK_TEXT_MAX];
 	char ip_text[RK_ADDR_TEXT_MAX];
 	struct nlmsghdr *request = request_init(buffer, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
 	struct ifaddrmsg *address = mnl_nlmsg_put_extra_header(request, sizeof(*address));
@@ -193,7 +169,7 @@ int address_add(const char *ifname, const struct rk_addr *ip, unsigned prefix, s
 int route_add_default(const char *ifname, const struct rk_addr *gateway, struct rk_error *e)
 {
 	char buffer[NETLINK_BUFFER_BYTES];
-	char text[KERNEL_TEXT_MAX];
+	char text[NETLINK_TEXT_MAX];
 	char ip_text[RK_ADDR_TEXT_MAX];
 	struct nlmsghdr *request = request_init(buffer, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
 	struct rtmsg *route = mnl_nlmsg_put_extra_header(request, sizeof(*route));
@@ -221,7 +197,7 @@ int route_add_default(const char *ifname, const struct rk_addr *gateway, struct 
 int route_add_local(int family, uint32_t table, struct rk_error *e)
 {
 	char buffer[NETLINK_BUFFER_BYTES];
-	char text[KERNEL_TEXT_MAX];
+	char text[NETLINK_TEXT_MAX];
 	struct nlmsghdr *request = request_init(buffer, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
 	struct rtmsg *route = mnl_nlmsg_put_extra_header(request, sizeof(*route));
 	unsigned index;
@@ -247,7 +223,7 @@ int route_add_local(int family, uint32_t table, struct rk_error *e)
 int rule_add(const struct rk_route_rule *rule, struct rk_error *e)
 {
 	char buffer[NETLINK_BUFFER_BYTES];
-	char text[KERNEL_TEXT_MAX];
+	char text[NETLINK_TEXT_MAX];
 	struct nlmsghdr *request = request_init(buffer, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
 	struct fib_rule_hdr *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
 	int rc;

@@ -29,6 +29,7 @@
 
 #include "base/netlink_nft.h"
 #include "base/fd.h"
+#include "base/netlink_ack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -298,19 +299,14 @@ static void build(struct batch *b, const struct rk_nft_marks *marks)
 // The first message that comes is a refusal, or the acknowledgement of the last rule.
 static int read_verdict(struct mnl_socket *socket)
 {
-	char buffer[BATCH_BYTES];
-	const struct nlmsghdr *answer = (const struct nlmsghdr *)buffer;
-	const struct nlmsgerr *verdict = mnl_nlmsg_get_payload(answer);
+	_Alignas(struct nlmsghdr) char buffer[BATCH_BYTES];
+	char text[NETLINK_TEXT_MAX];
 	ssize_t got;
 
 	do {
 		got = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
 	} while (got < 0 && errno == EINTR);
-	if (got < 0)
-		return -errno;
-	if (!mnl_nlmsg_ok(answer, (int)got) || answer->nlmsg_type != NLMSG_ERROR)
-		return -EPROTO;
-	return verdict->error;
+	return got < 0 ? -errno : netlink_parse_ack(buffer, (size_t)got, text);
 }
 
 static int send_batch(struct mnl_socket *socket, const struct batch *b)

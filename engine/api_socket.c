@@ -2,6 +2,7 @@
 
 #include "engine/api_socket.h"
 #include "base/fd.h"
+#include "base/id_map.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 #define LISTEN_BACKLOG 64
+// 340 lines, which is the most that the kernel takes, of three columns.
+#define UID_MAP_TEXT_MAX (16u << 10)
 
 static int fill_address(struct sockaddr_un *address, const char *path, struct rk_error *e)
 {
@@ -76,24 +79,29 @@ int api_socket_listen(const char *path, struct rk_error *e)
 	return fd_take(&fd);
 }
 
+void api_peers_parse(struct rk_api_peers *peers, const char *text, size_t length)
+{
+	const char *end = text + length;
+	struct rk_id_extent extent;
+
+	peers->range_count = 0;
+	while (peers->range_count < RK_API_UID_RANGES_MAX && id_map_next(&text, end, &extent) > 0) {
+		peers->ranges[peers->range_count].first = extent.outside;
+		peers->ranges[peers->range_count++].count = extent.count;
+	}
+}
+
 void api_peers_read(struct rk_api_peers *peers, pid_t child_pid)
 {
-	char path[64];
-	unsigned inside, outside, count;
-	FILE *file;
+	char path[64], text[UID_MAP_TEXT_MAX];
+	ssize_t length;
 
 	memset(peers, 0, sizeof(*peers));
 	peers->self = geteuid();
 	snprintf(path, sizeof(path), "/proc/%d/uid_map", child_pid);
-	file = fopen(path, "re");
-	if (!file)
-		return;
-	while (peers->range_count < RK_API_UID_RANGES_MAX &&
-		fscanf(file, "%u %u %u", &inside, &outside, &count) == 3) {
-		peers->ranges[peers->range_count].first = outside;
-		peers->ranges[peers->range_count++].count = count;
-	}
-	fclose(file);
+	length = file_read_text(path, text, sizeof(text));
+	if (length > 0)
+		api_peers_parse(peers, text, (size_t)length);
 }
 
 bool api_peers_allow(const struct rk_api_peers *peers, int connection)

@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #define RK_API_UID_RANGES_MAX 16
@@ -25,5 +26,7 @@ int api_socket_listen(const char *path, struct rk_error *e);
 // Reads the user namespace's mapping of process `child_pid`; where that is not possible only our
 // own user is in *peers.
 void api_peers_read(struct rk_api_peers *peers, pid_t child_pid);
+// The ranges of the text of such a mapping; what is behind a line that is none is left out.
+void api_peers_parse(struct rk_api_peers *peers, const char *text, size_t length);
 // Whether the process at the other end of `connection` may use the API (SO_PEERCRED).
 bool api_peers_allow(const struct rk_api_peers *peers, int connection);

@@ -37,10 +37,10 @@ void idmap_from_ranges(struct idmap *map, uint32_t own, const struct subid_list 
 {
 	uint32_t next = 1;
 
-	map->extents[0] = (struct idmap_extent){0, own, 1};
+	map->extents[0] = (struct rk_id_extent){0, own, 1};
 	map->count = 1;
 	for (size_t i = 0; i < ranges->count && next < UINT32_MAX; i++) {
-		struct idmap_extent *extent = &map->extents[map->count++];
+		struct rk_id_extent *extent = &map->extents[map->count++];
 
 		extent->inside = next;
 		extent->outside = ranges->ranges[i].start;
@@ -54,24 +54,17 @@ void idmap_from_ranges(struct idmap *map, uint32_t own, const struct subid_list 
 int idmap_from_identity(struct idmap *map, const char *text, size_t length)
 {
 	const char *end = text + length;
+	int rc = 1;
 
 	map->count = 0;
-	while (text < end && map->count < IDMAP_EXTENTS_MAX) {
-		struct idmap_extent *extent = &map->extents[map->count];
-		const char *line_end = memchr(text, '\n', (size_t)(end - text));
-		char line[64];
+	while (rc > 0 && map->count < IDMAP_EXTENTS_MAX) {
+		struct rk_id_extent *extent = &map->extents[map->count];
 
-		if (!line_end)
-			line_end = end;
-		if (line_end - text >= (ptrdiff_t)sizeof(line))
-			return -EINVAL;
-		memcpy(line, text, (size_t)(line_end - text));
-		line[line_end - text] = '\0';
-		if (sscanf(line, "%u %*u %u", &extent->inside, &extent->count) != 2)
-			return -EINVAL;
+		rc = id_map_next(&text, end, extent);
+		if (rc < 0)
+			return rc;
 		extent->outside = extent->inside;
-		map->count++;
-		text = line_end + 1;
+		map->count += (size_t)rc;
 	}
 	return map->count > 0 ? 0 : -EINVAL;
 }
@@ -81,7 +74,7 @@ static void format_map(const struct idmap *map, char *text, size_t size)
 	size_t used = 0;
 
 	for (size_t i = 0; i < map->count; i++) {
-		const struct idmap_extent *extent = &map->extents[i];
+		const struct rk_id_extent *extent = &map->extents[i];
 
 		used += (size_t)snprintf(text + used, size - used, "%u %u %u\n", extent->inside,
 			extent->outside, extent->count);
@@ -124,7 +117,7 @@ static int run_program(
 
 	snprintf(numbers[used++], sizeof(numbers[0]), "%d", child);
 	for (size_t i = 0; i < map->count; i++) {
-		const struct idmap_extent *extent = &map->extents[i];
+		const struct rk_id_extent *extent = &map->extents[i];
 
 		snprintf(numbers[used++], sizeof(numbers[0]), "%u", extent->inside);
 		snprintf(numbers[used++], sizeof(numbers[0]), "%u", extent->outside);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/id_map.h"
 #include "config/config.h"
 #include "nsctl/subid.h"
 
@@ -9,14 +10,8 @@
 
 #define IDMAP_EXTENTS_MAX (SUBID_RANGES_MAX + 1)
 
-struct idmap_extent {
-	uint32_t inside;
-	uint32_t outside;
-	uint32_t count;
-};
-
 struct idmap {
-	struct idmap_extent extents[IDMAP_EXTENTS_MAX];
+	struct rk_id_extent extents[IDMAP_EXTENTS_MAX];
 	size_t count;
 };
 

@@ -3,6 +3,7 @@
 #include "nsctl/cgroup.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "nsctl/cgroup_paths.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,56 +17,33 @@
 #define MOVE_ROUNDS_MAX 100 // a process may fork while it is moved
 #define FILE_TEXT_MAX   (256u << 10)
 
-// The line "0::PATH" of /proc/self/cgroup.
 static int find_own_path(char *path, size_t size, struct rk_error *e)
 {
 	RK_CLEANUP_FREE char *text = malloc(FILE_TEXT_MAX);
 	ssize_t length;
-	char *save = NULL;
 
 	if (!text)
 		return error_errno(e, ENOMEM, "read /proc/self/cgroup");
 	length = file_read_text("/proc/self/cgroup", text, FILE_TEXT_MAX);
 	if (length < 0)
 		return error_errno(e, (int)-length, "read /proc/self/cgroup");
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (strncmp(line, "0::/", 4) == 0 && strlen(line + 3) < size) {
-			strcpy(path, line + 3);
-			return 0;
-		}
-	}
-	return error_set(e, ENOTSUP, "this process is in no cgroup of version 2");
+	if (cgroup_parse_own(text, (size_t)length, path, size) == 0)
+		return 0;
+	return error_set(e, ENOTSUP, "this process is in no cgroup of version 2 that it can see");
 }
 
-// Takes "ID PARENT DEVICE ROOT TARGET ..." apart (proc_pid_mountinfo(5)). Names with blanks in them
-// are written with escapes, which no cgroup mount of a real system needs.
-static bool is_cgroup2(const char *line, char root[PATH_MAX], char target[PATH_MAX])
-{
-	const char *type = strstr(line, " - ");
-
-	return type && strncmp(type, " - cgroup2 ", strlen(" - cgroup2 ")) == 0 &&
-	       sscanf(line, "%*s %*s %*s %4095s %4095s", root, target) == 2;
-}
-
-// Where the tree of version 2 is mounted, and which group is its top there ("" = the root).
 static int find_mount(char root[PATH_MAX], char target[PATH_MAX], struct rk_error *e)
 {
 	RK_CLEANUP_FREE char *text = malloc(FILE_TEXT_MAX);
 	ssize_t length;
-	char *save = NULL;
 
 	if (!text)
 		return error_errno(e, ENOMEM, "read /proc/self/mountinfo");
 	length = file_read_text("/proc/self/mountinfo", text, FILE_TEXT_MAX);
 	if (length < 0)
 		return error_errno(e, (int)-length, "read /proc/self/mountinfo");
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (!is_cgroup2(line, root, target))
-			continue;
-		if (strcmp(root, "/") == 0)
-			root[0] = '\0';
+	if (cgroup_parse_mount(text, (size_t)length, root, target, PATH_MAX) == 0)
 		return 0;
-	}
 	return error_set(e, ENOTSUP, "no cgroup tree of version 2 is mounted");
 }
 
@@ -80,10 +58,9 @@ static int open_own(struct rk_error *e)
 		rc = find_mount(root, target, e);
 	if (rc < 0)
 		return rc;
-	if (strncmp(own, root, strlen(root)) != 0)
+	if (cgroup_join(own, root, target, path, sizeof(path)) < 0)
 		return error_set(
 			e, ENOTSUP, "our cgroup %s is not below %s, which is mounted", own, root);
-	snprintf(path, sizeof(path), "%s%s", target, own + strlen(root));
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? error_errno(e, errno, "cgroup %s", path) : fd;
 }

@@ -1,6 +1,7 @@
 // error.c: fill, wrap and print error records.
 
 #include "base/error.h"
+#include "base/printable.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@ __attribute__((format(printf, 3, 0))) static int error_fill(
 	e->code = code;
 	e->hint[0] = '\0';
 	vsnprintf(e->text, sizeof(e->text), format, args);
+	printable_clean(e->text);
 	return -code;
 }
 
@@ -51,6 +53,7 @@ int error_hint(struct rk_error *e, const char *format, ...)
 		return -EINVAL;
 	va_start(args, format);
 	vsnprintf(e->hint, sizeof(e->hint), format, args);
+	printable_clean(e->hint);
 	va_end(args);
 	return -e->code;
 }
@@ -67,6 +70,7 @@ int error_wrap(struct rk_error *e, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(e->text, sizeof(e->text), format, args);
 	va_end(args);
+	printable_clean(e->text);
 	used = strlen(e->text);
 	snprintf(e->text + used, sizeof(e->text) - used, ": %s", inner);
 	return -e->code;

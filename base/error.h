@@ -6,7 +6,8 @@
 
 // Caller's storage. `code` is a positive errno value (EINVAL where no system call failed), `text`
 // says what failed on which object, `hint` what to do about it (a package, a sysctl); either may
-// have been cut at the size of its buffer, never in the middle of the terminating NUL.
+// have been cut at the size of its buffer. Both are one line whatever was put into them: control
+// characters are replaced (base/printable.h).
 struct rk_error {
 	int code;
 	char text[640];

@@ -1,6 +1,7 @@
 // log.c: format one record into a stack buffer and write it in one call.
 
 #include "base/log.h"
+#include "base/printable.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -71,6 +72,12 @@ static int format_json(char *line, size_t size, enum rk_log_level level, const c
 		escaped);
 }
 
+static int format_text(char *line, size_t size, enum rk_log_level level, char *text)
+{
+	printable_clean(text);
+	return snprintf(line, size, "%s: %s: %s\n", log_state.program, level_names[level], text);
+}
+
 void log_write(enum rk_log_level level, const char *format, ...)
 {
 	char text[LOG_LINE_MAX];
@@ -86,8 +93,7 @@ void log_write(enum rk_log_level level, const char *format, ...)
 	if (log_state.format == LOG_FORMAT_JSON)
 		length = format_json(line, sizeof(line), level, text);
 	else
-		length = snprintf(line, sizeof(line), "%s: %s: %s\n", log_state.program,
-			level_names[level], text);
+		length = format_text(line, sizeof(line), level, text);
 	if (length >= (int)sizeof(line))
 		length = sizeof(line) - 1;
 	if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)

@@ -2,6 +2,7 @@
 
 #include "base/msg.h"
 #include "base/fd.h"
+#include "base/printable.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -134,9 +135,16 @@ static void take_fds(struct msghdr *msg, struct rk_message *message)
 
 #define IS_TEXT(array) (memchr((array), '\0', sizeof(array)) != NULL)
 
+// Receivers return -code: 0 would read as success. No errno of Linux is above MAX_ERRNO.
+#define MAX_ERRNO 4095
+static bool is_error_code(int code)
+{
+	return code > 0 && code <= MAX_ERRNO;
+}
+
 static bool error_is_sound(const struct rk_error *error)
 {
-	return IS_TEXT(error->text) && IS_TEXT(error->hint);
+	return is_error_code(error->code) && IS_TEXT(error->text) && IS_TEXT(error->hint);
 }
 
 static bool source_is_sound(const struct rk_source_info *source)
@@ -154,6 +162,8 @@ static bool network_is_sound(const struct rk_network_info *info)
 		if (!IS_TEXT(info->dns[i]))
 			return false;
 	}
+	if (info->prefix > 32 || info->prefix6 > 128 || info->child_pid < 0)
+		return false;
 	return IS_TEXT(info->driver) && IS_TEXT(info->ifname) && IS_TEXT(info->ip) &&
 	       IS_TEXT(info->ip6) && IS_TEXT(info->gateway) && IS_TEXT(info->gateway6) &&
 	       source_is_sound(&info->source);
@@ -165,6 +175,8 @@ static bool sockets_are_sound(const struct rk_message *message)
 	const struct rk_msg_pool *pool = &message->pool;
 
 	if (pool->kind >= SOCKET_KIND_COUNT || pool->count > RK_MSG_FDS_MAX)
+		return false;
+	if (pool->error != 0 && (pool->count > 0 || !is_error_code(pool->error)))
 		return false;
 	return pool->count == message->fd_count ||
 	       (message->fds_lost && message->fd_count < pool->count);
@@ -204,6 +216,15 @@ static bool message_is_sound(const struct rk_message *message, size_t received)
 	return payload_is_sound(message);
 }
 
+// What people will read is one line, as it is for errors of our own.
+static void clean_texts(struct rk_message *message)
+{
+	if (message->header.type != MSG_ERROR)
+		return;
+	printable_clean(message->error.text);
+	printable_clean(message->error.hint);
+}
+
 int msg_receive(int channel, struct rk_message *message)
 {
 	struct iovec parts[] = {{&message->header, sizeof(message->header)},
@@ -225,8 +246,10 @@ int msg_receive(int channel, struct rk_message *message)
 	message->fds_lost = msg.msg_flags & MSG_CTRUNC;
 	if (received == 0 && message->fd_count == 0)
 		return 0;
-	if (!(msg.msg_flags & MSG_TRUNC) && message_is_sound(message, (size_t)received))
+	if (!(msg.msg_flags & MSG_TRUNC) && message_is_sound(message, (size_t)received)) {
+		clean_texts(message);
 		return 1;
+	}
 	msg_close_fds(message);
 	return -EPROTO;
 }

@@ -127,7 +127,8 @@ int msg_channel(int ends[2]);
 int msg_send(int channel, enum rk_msg_type type, const void *payload, size_t length, const int *fds,
 	unsigned fd_count);
 
-// Receives one message and checks header, payload length for its type, and NUL-terminated strings.
+// Receives one message and checks header, payload length for its type, NUL-terminated strings and
+// the range of numbers: an error's code is one (never 0), prefixes and counts can be.
 // 1 = a message, 0 = peer closed, -EPROTO = malformed, else -errno. On anything but 1 no
 // descriptor is left with the caller.
 int msg_receive(int channel, struct rk_message *message);

@@ -5,6 +5,7 @@
 
 #include "engine/ctl/show.h"
 #include "base/fd.h"
+#include "base/printable.h"
 #include "engine/ctl/table.h"
 
 #include <errno.h>
@@ -73,7 +74,7 @@ static void format_counters(const cJSON *counters, char *out, size_t size)
 	}
 }
 
-// The member's text; "" when it is absent.
+// The member's text, fit for a terminal; "" when it is absent.
 static void format_member(const cJSON *member, char *out, size_t size)
 {
 	out[0] = '\0';
@@ -83,6 +84,7 @@ static void format_member(const cJSON *member, char *out, size_t size)
 		snprintf(out, size, "%s", member->valuestring);
 	else if (cJSON_IsNumber(member))
 		snprintf(out, size, "%.0f", member->valuedouble);
+	printable_clean(out);
 }
 
 static void format_cell(const cJSON *item, const struct column *column, char text[CELL_MAX])
@@ -181,6 +183,7 @@ static void show_list(const char *title, const cJSON *object, const char *name)
 // How far clients' addresses can be shown, by protocol and family.
 static void show_source(const cJSON *source)
 {
+	char name[CELL_MAX], text[CELL_MAX];
 	const cJSON *level;
 
 	if (!cJSON_IsObject(source))
@@ -188,8 +191,10 @@ static void show_source(const cJSON *source)
 	printf("  - Source IP:");
 	cJSON_ArrayForEach(level, source)
 	{
-		if (cJSON_IsString(level))
-			printf(" %s=%s", level->string, level->valuestring);
+		snprintf(name, sizeof(name), "%s", level->string);
+		printable_clean(name);
+		format_member(level, text, sizeof(text));
+		printf(" %s=%s", name, text);
 	}
 	putchar('\n');
 }

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -247,6 +248,58 @@ Test(msg, refuses_texts_without_an_end)
 	memset(error.hint, 'x', sizeof(error.hint));
 	cr_assert_eq(msg_send(ends[0], MSG_ERROR, &error, sizeof(error), NULL, 0), 0);
 	cr_assert_eq(msg_receive(ends[1], &message), -EPROTO);
+}
+
+static int receive_error(int code, const char *text)
+{
+	struct rk_error error = {.code = code};
+
+	strcpy(error.text, text);
+	cr_assert_eq(msg_send(ends[0], MSG_ERROR, &error, sizeof(error), NULL, 0), 0);
+	return msg_receive(ends[1], &message);
+}
+
+// A receiver returns -code, and 0 would say that all went well.
+Test(msg, refuses_an_error_without_a_code)
+{
+	cr_expect_eq(receive_error(0, "x"), -EPROTO);
+	cr_expect_eq(receive_error(-1, "x"), -EPROTO);
+	cr_expect_eq(receive_error(INT_MIN, "x"), -EPROTO);
+	cr_expect_eq(receive_error(4096, "x"), -EPROTO);
+	cr_expect_eq(receive_error(4095, "x"), 1);
+}
+
+Test(msg, makes_one_line_of_foreign_words)
+{
+	cr_assert_eq(receive_error(1, "a\nroot: info: b\x1b[2J"), 1);
+	cr_assert_str_eq(message.error.text, "a root: info: b?[2J");
+}
+
+static int receive_network(const struct rk_network_info *info)
+{
+	cr_assert_eq(msg_send(ends[0], MSG_NETWORK, info, sizeof(*info), NULL, 0), 0);
+	return msg_receive(ends[1], &message);
+}
+
+Test(msg, refuses_a_network_with_impossible_numbers)
+{
+	cr_expect_eq(receive_network(&(struct rk_network_info){.prefix = 32, .prefix6 = 128}), 1);
+	cr_expect_eq(receive_network(&(struct rk_network_info){.prefix = 33}), -EPROTO);
+	cr_expect_eq(receive_network(&(struct rk_network_info){.prefix6 = 129}), -EPROTO);
+	cr_expect_eq(receive_network(&(struct rk_network_info){.child_pid = -1}), -EPROTO);
+}
+
+static int receive_pool(const struct rk_msg_pool *pool)
+{
+	cr_assert_eq(msg_send(ends[0], MSG_POOL_SOCKETS, pool, sizeof(*pool), NULL, 0), 0);
+	return msg_receive(ends[1], &message);
+}
+
+Test(msg, refuses_a_failure_of_the_pool_that_is_no_errno)
+{
+	cr_expect_eq(receive_pool(&(struct rk_msg_pool){.error = EMFILE}), 1);
+	cr_expect_eq(receive_pool(&(struct rk_msg_pool){.error = -EMFILE}), -EPROTO);
+	cr_expect_eq(receive_pool(&(struct rk_msg_pool){.error = 1 << 20}), -EPROTO);
 }
 
 Test(msg, says_again_when_nothing_is_there)

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define RESEND_MS   1000
@@ -189,6 +190,20 @@ static uint32_t *number_option(struct rk_dhcp_offer *offer, unsigned code)
 	}
 }
 
+// 0 when ones and zeros are mixed: that is no mask of a network.
+static unsigned mask_prefix(uint32_t mask)
+{
+	return (~mask & (~mask + 1)) == 0 ? (unsigned)__builtin_popcount(mask) : 0;
+}
+
+// Not "this network", loopback, multicast, reserved or broadcast (RFC 6890).
+static bool is_host_address(uint32_t address)
+{
+	uint32_t first = address >> 24;
+
+	return first != 0 && first != IN_LOOPBACKNET && first < 224;
+}
+
 static void take_option(struct rk_dhcp_offer *offer, unsigned *type, unsigned code,
 	const uint8_t *value, size_t length)
 {
@@ -199,7 +214,7 @@ static void take_option(struct rk_dhcp_offer *offer, unsigned *type, unsigned co
 	else if (code == OPTION_TYPE)
 		*type = length == 1 ? value[0] : DHCP_NOTHING;
 	else if (code == OPTION_MASK && length == 4)
-		offer->prefix = (unsigned)__builtin_popcount(read_u32(value));
+		offer->prefix = mask_prefix(read_u32(value));
 	else if (code == OPTION_ROUTER && length >= 4)
 		offer->router = read_u32(value);
 	else if (code == OPTION_DNS)
@@ -241,7 +256,8 @@ enum rk_dhcp_type dhcp_parse_answer(struct rk_dhcp_offer *offer, const uint8_t *
 	type = parse_options(offer, bootp + BOOTP_OPTIONS_AT, bootp + bootp_length);
 	if (type == DHCP_NAK)
 		return DHCP_NAK;
-	if ((type != DHCP_OFFER && type != DHCP_ACK) || offer->address == 0 || offer->prefix == 0)
+	if ((type != DHCP_OFFER && type != DHCP_ACK) || !is_host_address(offer->address) ||
+		offer->prefix == 0)
 		return DHCP_NOTHING;
 	return (enum rk_dhcp_type)type;
 }

@@ -55,7 +55,8 @@ void dhcp_put_discover(
 void dhcp_put_question(uint8_t frame[RK_DHCP_FRAME_BYTES], const uint8_t mac[ETHER_ADDR_LEN],
 	const struct rk_dhcp_question *question);
 // OFFER, ACK or NAK when the frame is one for `mac` with this id, which then is in *offer (an OFFER
-// or ACK has an address and a prefix); DHCP_NOTHING when it is anything else, whole or not.
+// or ACK has an address that a host can have, and a prefix); DHCP_NOTHING when it is anything else,
+// whole or not.
 enum rk_dhcp_type dhcp_parse_answer(struct rk_dhcp_offer *offer, const uint8_t *frame,
 	size_t length, const uint8_t mac[ETHER_ADDR_LEN], uint32_t id);
 // 1 when the frame is an OFFER for `mac` with this id, which then is in *offer; 0 when it is

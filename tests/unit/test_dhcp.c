@@ -163,3 +163,40 @@ Test(dhcp, waits_for_the_offer_on_a_socket)
 	cr_assert_lt(dhcp_discover(&offer, ends[0], FRAMING_U16_LE, mac, 50, &e), 0);
 	close(ends[0]);
 }
+
+// A lease of an address with a mask, as its bytes.
+static int parse_lease(const uint8_t address[4], const uint8_t mask[4])
+{
+	uint8_t frame[RK_DHCP_FRAME_BYTES];
+	size_t length = make_offer(frame, ID);
+	struct rk_dhcp_offer offer;
+
+	memcpy(frame + BOOTP_AT + 16, address, 4);
+	memcpy(frame + OPTIONS_AT + 7, mask, 4);
+	return dhcp_parse_offer(&offer, frame, length, mac, ID) ? (int)offer.prefix : -1;
+}
+
+#define BYTES(...) ((const uint8_t[4]){__VA_ARGS__})
+
+Test(dhcp, takes_no_address_that_a_host_cannot_have)
+{
+	const uint8_t *mask = BYTES(255, 255, 252, 0);
+
+	cr_expect_eq(parse_lease(BYTES(10, 9, 0, 15), mask), 22);
+	cr_expect_eq(parse_lease(BYTES(0, 0, 0, 1), mask), -1);
+	cr_expect_eq(parse_lease(BYTES(127, 0, 0, 1), mask), -1);
+	cr_expect_eq(parse_lease(BYTES(224, 0, 0, 1), mask), -1);
+	cr_expect_eq(parse_lease(BYTES(255, 255, 255, 255), mask), -1);
+	cr_expect_eq(parse_lease(BYTES(223, 255, 255, 254), mask), 22);
+}
+
+Test(dhcp, takes_no_mask_with_holes)
+{
+	const uint8_t *address = BYTES(10, 9, 0, 15);
+
+	cr_expect_eq(parse_lease(address, BYTES(255, 0, 255, 0)), -1);
+	cr_expect_eq(parse_lease(address, BYTES(0, 0, 0, 255)), -1);
+	cr_expect_eq(parse_lease(address, BYTES(0, 0, 0, 0)), -1);
+	cr_expect_eq(parse_lease(address, BYTES(128, 0, 0, 0)), 1);
+	cr_expect_eq(parse_lease(address, BYTES(255, 255, 255, 255)), 32);
+}

@@ -2,19 +2,28 @@
 
 #include "engine/pktinfo.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+// Whether a message is of that kind, with all of its data before `end`.
+static bool is_kind(const struct cmsghdr *c, const char *end, int level, int type, size_t size)
+{
+	return c->cmsg_level == level && c->cmsg_type == type && c->cmsg_len >= CMSG_LEN(size) &&
+	       (size_t)(end - (const char *)c) >= CMSG_LEN(size);
+}
 
 void pktinfo_read(void *control, size_t length, struct in6_pktinfo *local)
 {
 	struct msghdr message = {.msg_control = control, .msg_controllen = length};
+	const char *end = (const char *)control + length;
 	struct in_pktinfo ipv4;
 
 	memset(local, 0, sizeof(*local));
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
-		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+		if (is_kind(c, end, IPPROTO_IP, IP_PKTINFO, sizeof(ipv4))) {
 			memcpy(&ipv4, CMSG_DATA(c), sizeof(ipv4));
 			memcpy(&local->ipi6_addr, &ipv4.ipi_spec_dst, sizeof(ipv4.ipi_spec_dst));
-		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+		} else if (is_kind(c, end, IPPROTO_IPV6, IPV6_PKTINFO, sizeof(*local))) {
 			memcpy(local, CMSG_DATA(c), sizeof(*local));
 			// The interface matters only where the address does not name it.
 			if (!IN6_IS_ADDR_LINKLOCAL(&local->ipi6_addr))

@@ -312,7 +312,7 @@ static int uring_datagram_parse(struct rk_ring *ring, uint32_t buffer, size_t le
 	struct io_uring_recvmsg_out *out = io_uring_recvmsg_validate(data, (int)length, &header);
 	unsigned char *name;
 
-	if (!out)
+	if (!out || out->controllen > shape->msg_controllen)
 		return -EINVAL;
 	name = io_uring_recvmsg_name(out);
 	datagram->source = (struct rk_addr *)name;

@@ -267,13 +267,17 @@ int port_spec_parse(struct rk_port_spec *spec, const char *text, size_t length, 
 	return -EINVAL;
 }
 
-// The interface name or number after '%'. Whether the interface exists is not asked: a child
-// address names one of another network namespace.
+// The interface name or number after '%', of characters that a spec's text can have. Whether the
+// interface exists is not asked: a child address names one of another network namespace.
 static bool scope_is_legal(const char *scope)
 {
 	size_t length = strlen(scope);
 
-	return length > 0 && length < IF_NAMESIZE && !strpbrk(scope, "/:%[] ");
+	for (size_t i = 0; i < length; i++) {
+		if (scope[i] <= ' ' || scope[i] > '~')
+			return false;
+	}
+	return length > 0 && length < IF_NAMESIZE && !strpbrk(scope, "/:%[],");
 }
 
 // Address text of either side; "" is legal. `family` AF_UNSPEC takes both.

@@ -72,6 +72,9 @@ static const cJSON *find_member(const cJSON *object, const char *name)
 	const cJSON *found = NULL;
 	const cJSON *member;
 
+	// The items of an array have no names.
+	if (!cJSON_IsObject(object))
+		return NULL;
 	cJSON_ArrayForEach(member, object)
 	{
 		if (strcmp(member->string, name) == 0)

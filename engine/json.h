@@ -23,7 +23,8 @@ bool json_has(const cJSON *object, const char *name);
 int json_read_integer(const cJSON *value, const char *name, uint32_t minimum, uint32_t maximum,
 	uint32_t *out, struct rk_error *e);
 
-// A member of `object`. Absent and null leave *out alone; the wrong type, a fraction or a value
+// A member of `object`. Absent and null leave *out alone, and
+// so does everything in an `object` that is none; the wrong type, a fraction or a value
 // out of range is -EINVAL with *e naming the member. The last of several members of one name wins
 // (as encoding/json reads it, and so as RootlessKit does).
 int json_get_text(

@@ -18,6 +18,7 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -166,7 +167,8 @@ static int add_forwarding(const struct slirp_ports *ports, const struct rk_addr 
 		return rc;
 	id = cJSON_GetObjectItemCaseSensitive(
 		cJSON_GetObjectItemCaseSensitive(result, "return"), "id");
-	if (!cJSON_IsNumber(id))
+	if (!cJSON_IsNumber(id) || id->valuedouble < 0 || id->valuedouble > INT_MAX ||
+		id->valuedouble != id->valueint)
 		return error_set(e, EPROTO, "slirp4netns answered add_hostfwd without an id");
 	*slirp_id = id->valueint;
 	return 0;

@@ -72,17 +72,17 @@ int flags_read(struct proxy_flags *flags, char **argv, struct rk_error *e)
 int flags_check(struct proxy_flags *flags, struct rk_error *e)
 {
 	size_t length = strspn(flags->proto, "abcdefghijklmnopqrstuvwxyz");
+	size_t digits = strspn(flags->host_port_text, "0123456789");
 	struct rk_addr host;
-	char *end;
-	long port;
+	unsigned long port;
 
 	if (!length || length > PROTO_LENGTH_MAX || flags->proto[length])
 		return error_set(e, EINVAL, "-proto %.32s: not a protocol", flags->proto);
 	if (addr_parse(&host, flags->host_ip, strlen(flags->host_ip), 0) < 0)
 		return error_set(e, EINVAL, "-host-ip \"%.64s\": not an address", flags->host_ip);
 	flags->host_is_ip6 = host.sa.sa_family == AF_INET6;
-	port = strtol(flags->host_port_text, &end, 10);
-	if (*end || end == flags->host_port_text || port < 1 || port > UINT16_MAX)
+	port = strtoul(flags->host_port_text, NULL, 10);
+	if (flags->host_port_text[digits] || port < 1 || port > UINT16_MAX)
 		return error_set(e, EINVAL, "-host-port %.32s: 1 to %d is allowed",
 			flags->host_port_text, UINT16_MAX);
 	flags->host_port = (uint16_t)port;

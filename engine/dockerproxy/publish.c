@@ -1,6 +1,7 @@
 // publish.c: dockerd's published port as a port of the engine, by way of the control API.
 
 #include "engine/dockerproxy/publish.h"
+#include "base/addr.h"
 #include "base/fd.h"
 #include "engine/json.h"
 
@@ -26,6 +27,7 @@ static int choose_child_ip(const cJSON *info, const cJSON *driver, const struct 
 	struct publish_port *port, struct rk_error *e)
 {
 	const cJSON *network = cJSON_GetObjectItemCaseSensitive(info, "networkDriver");
+	struct rk_addr addr;
 	int rc;
 
 	snprintf(port->child_ip, sizeof(port->child_ip), "%s",
@@ -34,8 +36,12 @@ static int choose_child_ip(const cJSON *info, const cJSON *driver, const struct 
 		return 0;
 	port->child_ip[0] = '\0';
 	rc = json_get_text(network, "childIP", port->child_ip, sizeof(port->child_ip), e);
-	if (rc < 0 || port->child_ip[0])
+	if (rc < 0)
 		return rc;
+	if (addr_parse(&addr, port->child_ip, strlen(port->child_ip), 0) == 0)
+		return 0;
+	if (port->child_ip[0])
+		return error_set(e, EPROTO, "childIP: \"%s\" is no address", port->child_ip);
 	return error_set(e, EADDRNOTAVAIL,
 		"port driver %s does not lead to loopback addresses, and the network driver names "
 		"no other",

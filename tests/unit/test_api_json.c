@@ -3,6 +3,7 @@
 #include "engine/api_json.h"
 #include "engine/api_read.h"
 #include "engine/api_routes.h"
+#include "engine/json.h"
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
@@ -283,9 +284,9 @@ Test(api_json, prints_counters_exactly)
 
 Test(api_json, escapes_messages)
 {
-	struct rk_error e;
+	// Filled by hand: error_set() would leave one line of it.
+	struct rk_error e = {EINVAL, "a \"quoted\"\nline", ""};
 
-	error_set(&e, EINVAL, "a \"quoted\"\nline");
 	expect_text(api_json_error(&e),
 		"{\"message\":\"a \\\"quoted\\\"\\nline\",\"code\":\"EINVAL\"}");
 	error_hint(&e, "do this");
@@ -365,4 +366,36 @@ Test(api_routes, bad_ids_are_named)
 		free(reply.body);
 	}
 	ports_destroy(none);
+}
+
+// The items of an array have no names to compare with.
+Test(api_json, finds_no_member_in_what_is_no_object)
+{
+	cJSON *array = cJSON_Parse("[1, \"x\"]");
+	char text[8] = "kept";
+	uint32_t number = 7;
+	struct rk_error e;
+
+	cr_expect_eq(json_get_text(array, "childIP", text, sizeof(text), &e), 0);
+	cr_expect_eq(json_get_integer(array, "id", 1, 9, &number, &e), 0);
+	cr_expect_str_eq(text, "kept");
+	cr_expect_eq(number, 7);
+	cJSON_Delete(array);
+}
+
+// A scope that the text form cannot say must not come in by JSON either.
+Test(api_json, refuses_scopes_that_the_text_form_has_not)
+{
+	static const char *const scopes[] = {"a,b", "a\\u0001", "\\u00e9", "a b", "a/b"};
+	struct rk_port_spec spec;
+	struct rk_error e;
+	char body[128];
+
+	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
+		snprintf(body, sizeof(body),
+			"{\"proto\":\"tcp\",\"parentPort\":1,\"childPort\":2,"
+			"\"childIP\":\"fe80::1%%%s\"}",
+			scopes[i]);
+		cr_expect_eq(read_spec(body, &spec, &e), -EINVAL, "%s", scopes[i]);
+	}
 }

@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "drivers/driver.h"
 #include "engine/attach_run.h"
+#include "engine/options.h"
 #include "engine/rootlesskit.h"
 #include "engine/supervisor.h"
 
@@ -13,79 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-
-enum mode { MODE_RUN, MODE_CHECK, MODE_PRINT_CONFIG, MODE_VERSION, MODE_HELP };
-
-struct options {
-	enum mode mode;
-	const char *attach; // a process id or a file, NULL = namespaces of our own
-	struct rk_config *config;
-};
-
-static const struct {
-	const char *option;
-	enum mode mode;
-} modes[] = {
-	{"--check", MODE_CHECK},
-	{"--print-config", MODE_PRINT_CONFIG},
-	{"--version", MODE_VERSION},
-	{"-v", MODE_VERSION},
-	{"--help", MODE_HELP},
-	{"-h", MODE_HELP},
-};
-
-static bool read_mode(struct options *options, const char *option)
-{
-	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-		if (strcmp(option, modes[i].option) != 0)
-			continue;
-		options->mode = modes[i].mode;
-		return true;
-	}
-	return false;
-}
-
-// The value of "--name=VALUE", or of `next`; *words tells how many words they are. NULL: the option
-// has another name, or no value (then *words is 2, and our caller says so).
-static const char *read_value(const char *option, const char *name, const char *next, int *words)
-{
-	size_t length = strlen(name);
-
-	if (strncmp(option, name, length) != 0)
-		return NULL;
-	if (option[length] == '=') {
-		*words = 1;
-		return option + length + 1;
-	}
-	if (option[length])
-		return NULL;
-	*words = 2;
-	return next;
-}
-
-static int read_option(void *context, const char *option, const char *next, struct rk_error *e)
-{
-	struct options *options = context;
-	const char *value;
-	int words = 0;
-
-	if (read_mode(options, option))
-		return 1;
-	value = read_value(option, "--attach", next, &words);
-	if (value)
-		options->attach = value;
-	if (words)
-		return words;
-	value = read_value(option, "-p", next, &words);
-	if (!words)
-		value = read_value(option, "--publish", next, &words);
-	if (value && config_set(options->config, "port", "publish", value, e) < 0)
-		return error_wrap(e, "%.*s", (int)strcspn(option, "="), option);
-	if (words)
-		return words;
-	error_set(e, EINVAL, "%s: unknown option", option);
-	return error_hint(e, "rk-engine --help lists them");
-}
 
 static void print_help(void)
 {
@@ -160,11 +88,9 @@ static int attach(
 	return attach_run(config, target, e);
 }
 
-static int execute(
-	const struct options *options, char *const *command, int *exit_code, struct rk_error *e)
+static int execute(const struct rk_options *options, struct rk_config *config, char *const *command,
+	int *exit_code, struct rk_error *e)
 {
-	struct rk_config *config = options->config;
-
 	*exit_code = EXIT_SUCCESS;
 	switch (options->mode) {
 	case MODE_HELP:
@@ -189,7 +115,7 @@ static int execute(
 int main(int argc, char **argv)
 {
 	struct rk_config config;
-	struct options options = {.mode = MODE_RUN, .config = &config};
+	struct rk_options options;
 	struct rk_error e = {0};
 	int exit_code;
 	int rc;
@@ -198,9 +124,9 @@ int main(int argc, char **argv)
 		return rootlesskit_main(argc, argv);
 	log_init("rk-engine", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
 	config_init(&config);
-	rc = config_read_arguments(&config, argc, argv, read_option, &options, &e);
+	rc = options_read(&options, &config, argc, argv, &e);
 	if (rc >= 0)
-		rc = execute(&options, argv + rc, &exit_code, &e);
+		rc = execute(&options, &config, argv + rc, &exit_code, &e);
 	if (rc < 0) {
 		log_failure(&e);
 		exit_code = EXIT_FAILURE;

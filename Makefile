@@ -5,6 +5,7 @@
 #   make check      unit, integration and fault tests (runs deps first)
 #   make check-long load, exactness and endurance, under 40 minutes (runs deps first)
 #   make demo       the README's first command (runs deps first)
+#   make fuzz-smoke parsers of outside input fuzzed for a minute (tests/fuzz/fuzz.mk)
 #   make lint       clang-format, cppcheck, layers, shellcheck
 #   make asan       make check with ASan and UBSan; SUITES= chooses
 #   make tsan       what runs in several threads, with ThreadSanitizer

@@ -18,6 +18,8 @@ packages=(
 	docker.io busybox-static
 	# lint
 	clang clang-format cppcheck shellcheck
+	# fuzzing: libFuzzer and the sanitizers, and names in their stack traces
+	libclang-rt-14-dev llvm
 )
 
 missing=()

@@ -18,7 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROBE_TIMEOUT_MS 5000
+#define CANCEL_INTERVAL_MS 50 // how soon a start is given up that nobody waits for any more
+#define PROBE_TIMEOUT_MS   5000
 // From the end of the ready pipe to the end of the process that held it.
 #define DEATH_GRACE_MS 1000
 #define LAST_WORDS_MAX 400
@@ -197,20 +198,25 @@ static int64_t clock_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-// 1 = ready, 0 = it will never be, -ETIMEDOUT.
-static int wait_for_byte(const struct rk_process *process, int ready_fd, int timeout_ms)
+static bool is_cancelled(const struct rk_net *net)
+{
+	return net->is_cancelled && net->is_cancelled(net->cancel_context);
+}
+
+// 1 = ready, 0 = it will never be, -ETIMEDOUT, -ECANCELED.
+static int wait_for_byte(const struct rk_net *net, int ready_fd, int timeout_ms)
 {
 	struct pollfd fds[] = {
-		{.fd = ready_fd, .events = POLLIN}, {.fd = process->pidfd, .events = POLLIN}};
+		{.fd = ready_fd, .events = POLLIN}, {.fd = net->daemon.pidfd, .events = POLLIN}};
 	int64_t deadline_ms = clock_ms() + timeout_ms;
-	int64_t left_ms = timeout_ms;
 	char byte;
 	int ready;
 
 	do {
-		ready = poll(fds, 2, (int)left_ms);
-		left_ms = deadline_ms - clock_ms();
-	} while (ready < 0 && errno == EINTR && left_ms > 0);
+		ready = poll(fds, 2, CANCEL_INTERVAL_MS);
+		if (ready <= 0 && is_cancelled(net))
+			return -ECANCELED;
+	} while ((ready == 0 || (ready < 0 && errno == EINTR)) && clock_ms() < deadline_ms);
 	if (ready <= 0)
 		return -ETIMEDOUT;
 	// A byte counts even when the daemon has ended since; the caller's watch then sees that.
@@ -220,7 +226,7 @@ static int wait_for_byte(const struct rk_process *process, int ready_fd, int tim
 int daemon_await_ready(struct rk_net *net, int ready_fd, int timeout_ms, struct rk_error *e)
 {
 	char words[LAST_WORDS_MAX];
-	int rc = wait_for_byte(&net->daemon, ready_fd, timeout_ms);
+	int rc = wait_for_byte(net, ready_fd, timeout_ms);
 
 	if (rc == 1) {
 		daemon_log_discard(net); // chatter of a start that went well
@@ -228,6 +234,8 @@ int daemon_await_ready(struct rk_net *net, int ready_fd, int timeout_ms, struct 
 	}
 	if (rc == 0) {
 		rc = net_describe_death(net, e);
+	} else if (rc == -ECANCELED) {
+		rc = error_set(e, ECANCELED, "%s: given up", net->driver->name);
 	} else {
 		read_last_words(net, words, sizeof(words));
 		rc = error_set(e, ETIMEDOUT, "%s: not ready after %d ms%s%s", net->driver->name,

@@ -9,8 +9,8 @@
 int daemon_start(
 	struct rk_net *net, struct rk_spawn *spawn, const char *package, struct rk_error *e);
 
-// Waits for one byte on `ready_fd`. EOF, the daemon's end and a pause of timeout_ms are failures;
-// the daemon is gone then.
+// Waits for one byte on `ready_fd`. EOF, the daemon's end and a pause of timeout_ms are failures,
+// and so is net->is_cancelled (-ECANCELED); the daemon is gone then.
 int daemon_await_ready(struct rk_net *net, int ready_fd, int timeout_ms, struct rk_error *e);
 
 // What the daemon prints goes into a pipe; this is our end, not blocking, -1: there is none.

@@ -187,23 +187,31 @@ static int map_ids(struct host *host, struct rk_message *message, struct rk_erro
 	return rc;
 }
 
-// Asked by a driver that waits long. The signals are blocked and stay pending for the signalfd.
+static bool is_readable(int fd)
+{
+	struct pollfd event = {fd, POLLIN, 0};
+
+	return poll(&event, 1, 0) > 0;
+}
+
+// Asked by a driver that waits. Child and engine have nothing to say then but that they end. The
+// signals are blocked and stay pending for the signalfd.
 static bool start_is_cancelled(void *context)
 {
 	const struct host *host = context;
-	struct pollfd engine = {host->options->engine, POLLIN, 0};
 	sigset_t pending;
 
 	if (sigpending(&pending) == 0 &&
 		(sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT) ||
 			sigismember(&pending, SIGHUP) || sigismember(&pending, SIGQUIT)))
 		return true;
-	return poll(&engine, 1, 0) > 0;
+	return is_readable(host->child_channel) || is_readable(host->options->engine);
 }
 
 // When the driver gave up, the error is what made it.
 static int start_driver(struct host *host, struct rk_network_info *info, struct rk_error *e)
 {
+	static struct rk_message message;
 	struct rk_net *net = &host->net;
 	int rc;
 
@@ -214,7 +222,10 @@ static int start_driver(struct host *host, struct rk_network_info *info, struct 
 		return rc;
 	rc = take_setup_signal(host, e);
 	if (rc == 0)
-		rc = check_engine(host, POLLIN, e);
+		rc = check_engine(host, is_readable(host->options->engine), e);
+	if (rc == 0)
+		rc = peer_expect(
+			host->child_channel, PHASE_CHILD_SETUP, MSG_NETWORK, "child", &message, e);
 	return rc < 0 ? rc : -e->code;
 }
 

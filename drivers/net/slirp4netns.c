@@ -192,7 +192,7 @@ static int start_with_armour(struct rk_net *net, struct rk_error *e)
 	if (rc < 0)
 		return rc;
 	rc = try_start(net, &armour, e);
-	if (rc == 0 || !lower_armour(net->config, &armour))
+	if (rc == 0 || rc == -ECANCELED || !lower_armour(net->config, &armour))
 		return rc;
 	log_warning(
 		"slirp4netns: again without its sandbox or seccomp filter, which are on auto: %s",

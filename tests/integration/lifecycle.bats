@@ -197,3 +197,102 @@ assert_clean() {
 	assert_equal "$status" 3
 	assert_clean
 }
+
+# --- stopping --------------------------------------------------------------------------------
+
+# stubborn_start SHELL-TEXT: the engine with a command that says "waiting" and then goes on for ever.
+stubborn_start() {
+	"${AS_USER[@]}" "$RK_BIN/rk-engine" -c "$DIR/life.ini" "${ENGINE_OPTIONS[@]}" -- \
+		sh -c "$1
+			echo waiting; while :; do sleep 0.1; done" </dev/null >"$DIR/out" 2>&1 3>&- &
+	ENGINE_PID=$! ENGINE_LOG=$DIR/out
+	wait_until 20 waiting_or_gone
+	grep -q waiting "$DIR/out"
+}
+
+waiting_or_gone() {
+	grep -qs waiting "$DIR/out" || engine_gone
+}
+
+@test "lifecycle: while the command takes its time to end, its connections and its ports live on" {
+	ENGINE_OPTIONS=(-o process.stop-timeout=60s)
+	stubborn_start "'$RK_TOOLS/tcp-server' echo 127.0.0.1 7001 & trap 'echo ending' TERM
+		trap 'exit 7' USR1"
+	wait_until 10 grep -q ready "$DIR/out"
+	kill -TERM "$ENGINE_PID"
+	wait_until 10 grep -q ending "$DIR/out"
+	assert_match "$(tool tcp-many 127.0.0.1 "$PORT" 10 5)" '^ok 10 '
+	kill -USR1 "$ENGINE_PID"
+	engine_wait
+	assert_equal "$ENGINE_STATUS" 7
+	assert_clean
+}
+
+@test "lifecycle: the second SIGTERM ends what ignores the first, long before the stop timeout" {
+	ENGINE_OPTIONS=(-o process.stop-timeout=10m)
+	stubborn_start "trap '' TERM"
+	kill -TERM "$ENGINE_PID"
+	sleep 0.5
+	run ! engine_gone
+	kill -TERM "$ENGINE_PID"
+	engine_wait 10
+	assert_equal "$ENGINE_STATUS" 137
+	assert_clean
+}
+
+# --- SIGKILL in every phase ------------------------------------------------------------------
+
+# kill_victim NAME: the engine itself, or the first descendant that is called so.
+kill_victim() {
+	local pid=$ENGINE_PID
+	[ "$1" = engine ] || pid=$(descendant "$ENGINE_PID" "$1")
+	kill -KILL "$pid"
+	assert_none_left "$MARK" 10
+	engine_wait
+	[ "$ENGINE_STATUS" -ne 0 ]
+	run ! is_listening t "$PORT"
+}
+
+@test "lifecycle: SIGKILL of each process while the network comes up leaves nothing" {
+	local victim
+	cat >"$DIR/never-ready" <<-'END'
+		#!/bin/sh
+		case $* in *--version* | *--help*) exec slirp4netns "$@" ;; esac
+		exec sleep 300
+	END
+	chmod 755 "$DIR/never-ready"
+	# With these on auto a failed start would be tried once more without.
+	ENGINE_OPTIONS=(-o "slirp4netns.binary=$DIR/never-ready" -o slirp4netns.sandbox=false
+		-o slirp4netns.seccomp=false)
+	for victim in engine nsctl nsctl-child sleep; do
+		"${AS_USER[@]}" "$RK_BIN/rk-engine" -c "$DIR/life.ini" "${ENGINE_OPTIONS[@]}" -- true \
+			</dev/null >"$DIR/out" 2>&1 3>&- &
+		ENGINE_PID=$! ENGINE_LOG=$DIR/out
+		wait_until 20 never_ready_runs
+		kill_victim "$victim"
+	done
+	run engine -- true
+	assert_equal "$status" 0
+	assert_clean
+}
+
+never_ready_runs() {
+	[ -n "$(descendant "$ENGINE_PID" sleep)" ]
+}
+
+@test "lifecycle: SIGKILL of each process while the command is stopping leaves nothing" {
+	local victim option
+	printf '[process]\nstop-timeout = 10m\n' >>"$DIR/life.ini"
+	for option in network.driver=slirp4netns process.pidns=true network.detach-netns=true; do
+		ENGINE_OPTIONS=(-o "$option")
+		for victim in engine nsctl nsctl-child slirp4netns; do
+			stubborn_start "trap 'echo stopping' TERM; setsid sleep 300 &"
+			kill -TERM "$ENGINE_PID"
+			wait_until 10 grep -q stopping "$DIR/out"
+			kill_victim "$victim"
+		done
+	done
+	run engine -- true
+	assert_equal "$status" 0
+	assert_clean
+}

@@ -137,6 +137,27 @@ static int check_ability(
 	return error_hint(e, "use [port] driver = builtin, or name each port");
 }
 
+// "Another program has the port" would be wrong where it is a port of ours under another protocol
+// name (tcp, tcp4) or for all addresses. *e has the address already.
+static void explain_in_use(
+	const struct rk_ports *ports, const struct rk_port_spec *spec, struct rk_error *e)
+{
+	char text[RK_PORT_TEXT_MAX];
+
+	for (size_t i = 0; e && i < ports->count; i++) {
+		struct rk_port_spec other = ports->items[i].spec;
+
+		if (proto_is_udp(other.proto) != proto_is_udp(spec->proto))
+			continue;
+		other.proto = spec->proto;
+		if (!port_spec_overlaps(&other, spec))
+			continue;
+		error_hint(e, "perhaps it is port ID %u, %s", ports->items[i].id,
+			port_spec_format(&ports->items[i].spec, text, sizeof(text)));
+		return;
+	}
+}
+
 static int open_port(struct rk_ports *ports, const struct rk_port_spec *spec,
 	struct rk_forward *forward, struct rk_error *e)
 {
@@ -227,6 +248,8 @@ static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec,
 	rc = resolve(ports, spec, ports->last_id + 1, &forward, e);
 	if (rc == 0)
 		rc = open_port(ports, spec, &forward, e);
+	if (rc == -EADDRINUSE)
+		explain_in_use(ports, spec, e);
 	if (rc < 0)
 		return rc;
 	fill_port(ports, port, spec, &forward);

@@ -113,6 +113,13 @@ answer_of() {
 	assert_match "$(head -n 1 <<<"$answer" | json 'd["message"]')" "127\.0\.0\.1:$PORT/tcp"
 }
 
+@test "ports: a port that another one of ours has is not blamed on others" {
+	local id
+	id=$(id_of "$(add tcp4 127.0.0.1 "$PORT" '' 7001)")
+	run add tcp 127.0.0.1 "$PORT" '' 7001
+	assert_match "$output" "127\.0\.0\.1:$PORT/tcp.*port ID $id, 127\.0\.0\.1:$PORT:7001/tcp4.*EADDRINUSE.*400$"
+}
+
 # --- another target
 
 @test "ports: 200 changes of target, and no client is ever refused" {

@@ -89,9 +89,10 @@ int link_index(const char *name, unsigned *index, struct rk_error *e)
 	return 0;
 }
 
-// RTM_NEWLINK for an interface that exists; mtu 0 leaves it.
-static int link_change(
-	const char *name, unsigned flags, uint32_t mtu, const char *what, struct rk_error *e)
+// RTM_NEWLINK for an interface that exists: sets `flags` and, unless it is IFLA_UNSPEC,
+// `attribute`.
+static int link_change(const char *name, unsigned flags, uint16_t attribute, uint32_t value,
+	const char *what, struct rk_error *e)
 {
 	char buffer[NETLINK_BUFFER_BYTES];
 	char text[NETLINK_TEXT_MAX];
@@ -106,8 +107,8 @@ static int link_change(
 	link->ifi_index = (int)index;
 	link->ifi_flags = flags;
 	link->ifi_change = flags;
-	if (mtu > 0)
-		mnl_attr_put_u32(request, IFLA_MTU, mtu);
+	if (attribute != IFLA_UNSPEC)
+		mnl_attr_put_u32(request, attribute, value);
 	rc = request_send(request, text);
 	if (rc == 0)
 		return 0;
@@ -118,7 +119,7 @@ static int link_change(
 
 int link_set_up(const char *name, struct rk_error *e)
 {
-	return link_change(name, IFF_UP, 0, "bring up", e);
+	return link_change(name, IFF_UP, IFLA_UNSPEC, 0, "bring up", e);
 }
 
 int link_set_mtu(const char *name, uint32_t mtu, struct rk_error *e)
@@ -126,7 +127,12 @@ int link_set_mtu(const char *name, uint32_t mtu, struct rk_error *e)
 	char what[32];
 
 	snprintf(what, sizeof(what), "set mtu %u", mtu);
-	return link_change(name, 0, mtu, what, e);
+	return link_change(name, 0, IFLA_MTU, mtu, what, e);
+}
+
+int link_set_group(const char *name, uint32_t group, struct rk_error *e)
+{
+	return link_change(name, 0, IFLA_GROUP, group, "set its group", e);
 }
 
 static void put_address(struct nlmsghdr *request, uint16_t attribute, const struct rk_addr *addr)
@@ -238,6 +244,10 @@ int rule_add(const struct rk_route_rule *rule, struct rk_error *e)
 	if (rule->mark_bit) {
 		mnl_attr_put_u32(request, FRA_FWMARK, rule->mark_bit);
 		mnl_attr_put_u32(request, FRA_FWMASK, rule->mark_bit);
+	}
+	if (rule->skip_group) {
+		mnl_attr_put_u32(request, FRA_SUPPRESS_PREFIXLEN, 0);
+		mnl_attr_put_u32(request, FRA_SUPPRESS_IFGROUP, rule->skip_group);
 	}
 	rc = request_send(request, text);
 	if (rc == 0 || rc == -EEXIST)

@@ -5,11 +5,6 @@
 //
 //	table inet NAME {
 //		flags owner
-//		chain raw {
-//			type filter hook output priority raw
-//			meta mark & S == S  ip saddr 127.0.0.0/8  ip daddr 127.0.0.0/8  notrack
-//			meta mark & S == S  ip6 saddr ::1  ip6 daddr ::1  notrack
-//		}
 //		chain out {
 //			type route hook output priority mangle
 //			meta mark & S == S  ct mark set ct mark | R
@@ -23,9 +18,7 @@
 //
 // A chain of type route has the kernel route a packet again whose mark it changed: so an answer of
 // a server in this namespace follows the routing rule on R although its socket has no mark. The
-// answer of a container behind a bridge comes in from outside and meets the last chain. Connections
-// of our sockets between loopback addresses need no way back: they are spared the cost of being
-// tracked (and so cannot be subject to NAT).
+// answer of a container behind a bridge comes in from outside and meets the second chain.
 
 #include "base/netlink_nft.h"
 #include "base/fd.h"
@@ -46,8 +39,7 @@
 #include <stdlib.h>
 
 #define BATCH_BYTES     4096
-#define PRIORITY_RAW    (-300) // NF_IP_PRI_RAW, the same for IPv6
-#define PRIORITY_MANGLE (-150) // NF_IP_PRI_MANGLE
+#define PRIORITY_MANGLE (-150) // NF_IP_PRI_MANGLE, the same for IPv6
 
 // A batch being built. `failed`: some object could not be allocated.
 struct batch {
@@ -78,8 +70,7 @@ static void add_table(struct batch *b)
 	nftnl_table_free(table);
 }
 
-static void add_chain(
-	struct batch *b, const char *name, const char *type, uint32_t hook, int32_t priority)
+static void add_chain(struct batch *b, const char *name, const char *type, uint32_t hook)
 {
 	struct nftnl_chain *chain = nftnl_chain_alloc();
 
@@ -90,7 +81,7 @@ static void add_chain(
 	nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, name);
 	nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, type);
 	nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, hook);
-	nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, priority);
+	nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, PRIORITY_MANGLE);
 	nftnl_chain_nlmsg_build_payload(batch_message(b, NFT_MSG_NEWCHAIN, 0), chain);
 	mnl_nlmsg_batch_next(b->batch);
 	nftnl_chain_free(chain);
@@ -114,11 +105,11 @@ static void set_number(struct nftnl_expr *expression, uint16_t attribute, uint32
 		nftnl_expr_set_u32(expression, attribute, value);
 }
 
-static void load_packet(struct batch *b, struct nftnl_rule *rule, uint32_t key)
+static void load_packet_mark(struct batch *b, struct nftnl_rule *rule)
 {
 	struct nftnl_expr *expression = add_expression(b, rule, "meta");
 
-	set_number(expression, NFTNL_EXPR_META_KEY, key);
+	set_number(expression, NFTNL_EXPR_META_KEY, NFT_META_MARK);
 	set_number(expression, NFTNL_EXPR_META_DREG, NFT_REG_1);
 }
 
@@ -185,7 +176,7 @@ static void mark_packet(struct batch *b, struct nftnl_rule *rule, uint32_t bit)
 {
 	struct nftnl_expr *expression;
 
-	load_packet(b, rule, NFT_META_MARK);
+	load_packet_mark(b, rule);
 	combine(b, rule, ~bit, bit);
 	expression = add_expression(b, rule, "meta");
 	set_number(expression, NFTNL_EXPR_META_KEY, NFT_META_MARK);
@@ -214,52 +205,12 @@ static void rule_finish(struct batch *b, struct nftnl_rule *rule, uint16_t flags
 	nftnl_rule_free(rule);
 }
 
-// Where the addresses of a loopback connection stand in the packet, and what they begin with.
-struct loopback {
-	uint8_t family;
-	uint32_t source_offset;
-	uint32_t destination_offset;
-	uint32_t length;
-	uint8_t bytes[16];
-};
-
-static const struct loopback loopback4 = {NFPROTO_IPV4, 12, 16, 1, {IN_LOOPBACKNET}};
-static const struct loopback loopback6 = {NFPROTO_IPV6, 8, 24, 16, {[15] = 1}};
-
-static void match_address(
-	struct batch *b, struct nftnl_rule *rule, uint32_t offset, const struct loopback *loopback)
-{
-	struct nftnl_expr *expression = add_expression(b, rule, "payload");
-
-	set_number(expression, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
-	set_number(expression, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
-	set_number(expression, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
-	set_number(expression, NFTNL_EXPR_PAYLOAD_LEN, loopback->length);
-	match(b, rule, loopback->bytes, loopback->length);
-}
-
-static void add_loopback_rule(struct batch *b, uint32_t mark, const struct loopback *loopback)
-{
-	struct nftnl_rule *rule = rule_new(b, "raw");
-
-	if (!rule)
-		return;
-	load_packet(b, rule, NFT_META_MARK);
-	match_bit(b, rule, mark);
-	load_packet(b, rule, NFT_META_NFPROTO);
-	match(b, rule, &loopback->family, sizeof(loopback->family));
-	match_address(b, rule, loopback->source_offset, loopback);
-	match_address(b, rule, loopback->destination_offset, loopback);
-	add_expression(b, rule, "notrack");
-	rule_finish(b, rule, 0);
-}
-
 static void add_rules(struct batch *b, const struct rk_nft_marks *marks)
 {
 	struct nftnl_rule *rule = rule_new(b, "out");
 
 	if (rule) {
-		load_packet(b, rule, NFT_META_MARK);
+		load_packet_mark(b, rule);
 		match_bit(b, rule, marks->sent);
 		mark_connection(b, rule, marks->returned);
 		rule_finish(b, rule, 0);
@@ -286,11 +237,8 @@ static void build(struct batch *b, const struct rk_nft_marks *marks)
 	nftnl_batch_begin(mnl_nlmsg_batch_current(b->batch), b->sequence++);
 	mnl_nlmsg_batch_next(b->batch);
 	add_table(b);
-	add_chain(b, "raw", "filter", NF_INET_LOCAL_OUT, PRIORITY_RAW);
-	add_chain(b, "out", "route", NF_INET_LOCAL_OUT, PRIORITY_MANGLE);
-	add_chain(b, "pre", "filter", NF_INET_PRE_ROUTING, PRIORITY_MANGLE);
-	add_loopback_rule(b, marks->sent, &loopback4);
-	add_loopback_rule(b, marks->sent, &loopback6);
+	add_chain(b, "out", "route", NF_INET_LOCAL_OUT);
+	add_chain(b, "pre", "filter", NF_INET_PRE_ROUTING);
 	add_rules(b, marks);
 	nftnl_batch_end(mnl_nlmsg_batch_current(b->batch), b->sequence++);
 	mnl_nlmsg_batch_next(b->batch);

@@ -21,6 +21,8 @@ enum rk_proxy_protocol { PROXY_PROTOCOL_OFF, PROXY_PROTOCOL_V1, PROXY_PROTOCOL_V
 #define RK_IP_TEXT_MAX 64
 // Room for the longest text of port_spec_format(), with the NUL.
 #define RK_PORT_TEXT_MAX 160
+// Room for the name of a proxy in the namespace, with the NUL.
+#define RK_CHILD_PROXY_MAX 32
 
 struct rk_port_spec {
 	enum rk_proto proto;
@@ -33,6 +35,9 @@ struct rk_port_spec {
 	enum rk_proxy_protocol proxy_protocol;
 	bool proxy_protocol_set; // else as configured
 	bool owned;              // goes with the process that asked for it (API only)
+	// What listens at the child's loopback address for the real server, and does not pass the
+	// client's address on: "docker-proxy"; "" = nothing does (API only).
+	char child_proxy[RK_CHILD_PROXY_MAX];
 };
 
 // Parses exactly one spec from (text, length); no NUL needed, anything longer than 256 bytes is

@@ -19,6 +19,7 @@ enum rk_downgrade {
 	DOWNGRADE_LINK_LOCAL, // the address means something on the client's link only
 	DOWNGRADE_INSIDE,     // the address lies in a network inside the namespace
 	DOWNGRADE_UNREACHED,  // no server took the connection with the client's address
+	DOWNGRADE_PROXY,      // a proxy inside took it, and shows the server its own address
 	DOWNGRADE_COUNT
 };
 
@@ -55,6 +56,7 @@ struct rk_forward {
 	} remote[2];
 	char ifname[16]; // the network driver's interface in the namespace
 	enum rk_proxy_protocol proxy_protocol;
+	bool child_proxy; // a proxy listens at the child's loopback address (see rk_port_spec)
 	// One more target after `targets` when the namespace has an address of its own; sa_family
 	// AF_UNSPEC = none.
 	struct rk_addr last_target;

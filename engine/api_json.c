@@ -150,6 +150,8 @@ static bool add_source(cJSON *object, const struct rk_port *port)
 		return false;
 	if (port->source_ip <= SOURCE_IP_OFF)
 		return true;
+	if (!add_text_if_set(object, "childProxy", port->spec.child_proxy))
+		return false;
 	inner = cJSON_AddObjectToObject(object, "sourceIP");
 	return inner && api_add_text(inner, "mode", source_ip_name(port->source_ip)) &&
 	       api_add_text(inner, "ipv4", source_level_name(port->source_levels[0])) &&

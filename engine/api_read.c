@@ -1,9 +1,9 @@
 // api_read.c: the JSON bodies that clients of the control API send.
 //
 // How it works: RootlessKit's members are read as its server reads them. What is ours is optional
-// and has a name of its own: parentPort 0, parentPortEnd, childPortEnd, owner, sourceIP,
-// proxyProtocol. A parentPort that is absent is an error as it is there, for its clients leave out
-// a port that was forgotten.
+// and has a name of its own: parentPort 0, parentPortEnd, childPortEnd, owner, childProxy,
+// sourceIP, proxyProtocol. A parentPort that is absent is an error as it is there, for its clients
+// leave out a port that was forgotten.
 
 #include "engine/api_read.h"
 #include "base/fd.h"
@@ -105,6 +105,9 @@ static int read_spec(const cJSON *object, struct rk_port_spec *spec, struct rk_e
 		rc = read_source(object, spec, e);
 	if (rc == 0)
 		rc = read_owner(object, spec, e);
+	if (rc == 0)
+		rc = json_get_text(
+			object, "childProxy", spec->child_proxy, sizeof(spec->child_proxy), e);
 	return rc < 0 ? rc : port_spec_check(spec, e);
 }
 

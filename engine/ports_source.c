@@ -53,6 +53,7 @@ const char *downgrade_name(enum rk_downgrade reason)
 		[DOWNGRADE_LINK_LOCAL] = "link-local",
 		[DOWNGRADE_INSIDE] = "inside",
 		[DOWNGRADE_UNREACHED] = "unreached",
+		[DOWNGRADE_PROXY] = "proxy",
 	};
 
 	return reason < DOWNGRADE_COUNT ? names[reason] : "?";
@@ -168,8 +169,8 @@ static void add_plain_targets(
 		add_target(list, &forward->targets[i], addr_port(&forward->targets[i]));
 }
 
-// What the helper's sockets connect between loopback addresses is not subject to NAT
-// (base/netlink_nft.h). What is reached by NAT only is reached at the namespace's own address.
+// NAT usually leaves loopback addresses alone (Docker with its proxy): what is reached by such NAT
+// only is reached at the namespace's own address.
 static void add_last_target(struct rk_forward *forward, const struct rk_source_policy *policy)
 {
 	const struct rk_addr *first = &forward->targets[0];
@@ -254,6 +255,7 @@ int ports_source_resolve(struct rk_forward *forward, const struct rk_port_spec *
 	int rc = resolve_proxy_protocol(forward, spec, policy, e);
 
 	forward->source_ip = choose_mode(spec, policy);
+	forward->child_proxy = spec->child_proxy[0];
 	add_last_target(forward, policy);
 	if (rc < 0 || forward->source_ip == SOURCE_IP_OFF)
 		return rc;

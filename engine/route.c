@@ -165,12 +165,25 @@ void route_remember(const struct rk_route *route, struct rk_share *share)
 		share->preferred_targets[route->list][route->family] = route->target;
 }
 
+// The client was shown, but to a proxy that keeps it to itself.
+static bool shows_a_proxy(const struct rk_route *route, const struct rk_share *share)
+{
+	return share->forward.child_proxy && !route_is_stale(route, share) &&
+	       addr_is_loopback(base_target(route, share));
+}
+
 void route_count(struct rk_route *route, struct rk_share *share, uint64_t now_ms)
 {
+	bool shown = route->list == ROUTE_OWN;
+
 	if (route->list == ROUTE_LOCAL || route->downgraded)
 		return;
-	verdict_set(&share->counters.shown, now_ms, route->list == ROUTE_OWN);
-	if (route->list == ROUTE_OWN)
+	if (shown && shows_a_proxy(route, share)) {
+		shown = false;
+		route->reason = DOWNGRADE_PROXY;
+	}
+	verdict_set(&share->counters.shown, now_ms, shown);
+	if (shown)
 		return;
 	route->downgraded = true;
 	count_one(&share->counters, COUNT_DOWNGRADED);

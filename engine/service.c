@@ -112,7 +112,7 @@ static int start_ports(
 // What clients of the API may use beyond RootlessKit's: docs/api.md.
 static const char *const backend_features[] = {"ensure", "bulk", "owner", NULL};
 static const char *const plane_features[] = {
-	"ensure", "bulk", "owner", "retarget", "range", "choose-port", NULL};
+	"ensure", "bulk", "owner", "retarget", "range", "choose-port", "childProxy", NULL};
 
 static int start_api(struct rk_service *service, const struct rk_config *config,
 	const struct rk_state_dir *dir, struct rk_error *e)

@@ -14,6 +14,10 @@
 //	                 connections inherit it (tcp_fwmark_accept).
 //	SOURCE_LOOPBACK  No mark: whatever answers from a loopback address comes back.
 //
+// What goes from a loopback address to a network inside the namespace (NAT that leads 127.0.0.1 to
+// a container) is no answer: such a way, other than through the network driver's interface, is
+// looked up first.
+//
 // Each is believed only after a connection of its own for each protocol and family.
 //
 // Limits: the rules stay in the namespace until it ends; the packet filter goes with us.
@@ -36,8 +40,10 @@
 #define MARK_SENT       0x20000000u
 #define MARK_RETURNED   0x10000000u
 #define ROUTING_TABLE   21067u
+#define OUTSIDE_GROUP   21067u // of the network driver's interface
 #define PRIORITY_MARK   110u
-#define PRIORITY_SOURCE 111u
+#define PRIORITY_INSIDE 111u
+#define PRIORITY_SOURCE 112u
 #define UDP_MARGIN_S    60u
 #define NFT_TABLE       "rk-engine"
 
@@ -98,10 +104,27 @@ static int add_routes(int family, struct rk_error *e)
 	loopback_address(&loopback, family);
 	if (rc == 0)
 		rc = rule_add(&rule, e);
-	rule.priority = PRIORITY_SOURCE;
 	rule.mark_bit = 0;
 	rule.source_prefix = family == AF_INET6 ? 128 : 8;
+	rule.priority = PRIORITY_INSIDE;
+	rule.table = RK_TABLE_MAIN;
+	rule.skip_group = OUTSIDE_GROUP;
+	if (rc == 0)
+		rc = rule_add(&rule, e);
+	rule.priority = PRIORITY_SOURCE;
+	rule.table = ROUTING_TABLE;
+	rule.skip_group = 0;
 	return rc < 0 ? rc : rule_add(&rule, e);
+}
+
+// An interface that cannot be put in the group costs what NAT leads from loopback addresses into
+// its network, no more.
+static void group_interface(const struct rk_network_info *network)
+{
+	struct rk_error e;
+
+	if (network->ifname[0] && link_set_group(network->ifname, OUTSIDE_GROUP, &e) < 0)
+		log_debug("source address: %s", e.text);
 }
 
 // With connection tracking in the namespace: its answers to UDP must be known as such for longer
@@ -231,6 +254,7 @@ void srcip_set_up(struct srcip *srcip, uint32_t udp_idle_ms, struct rk_network_i
 
 	*srcip = SRCIP_NONE;
 	memset(info, 0, sizeof(*info));
+	group_interface(network);
 	if (add_routes(AF_INET, &e) < 0) {
 		error_wrap(&e, "source address of clients is not shown");
 		log_failure(&e);

@@ -52,6 +52,7 @@ static int plan_by_info(const cJSON *info, const struct proxy_flags *flags,
 	struct publish_port *port, struct rk_error *e)
 {
 	const cJSON *driver = cJSON_GetObjectItemCaseSensitive(info, "portDriver");
+	const cJSON *features;
 	int rc;
 
 	if (!cJSON_IsObject(driver))
@@ -67,11 +68,11 @@ static int plan_by_info(const cJSON *info, const struct proxy_flags *flags,
 	port->port = flags->host_port;
 	if (!is_listed(cJSON_GetObjectItemCaseSensitive(driver, "protos"), port->proto))
 		return PUBLISH_UNSUPPORTED;
-	// RootlessKit has no such thing: there a killed docker-proxy leaves its port behind.
-	port->owned =
-		is_listed(cJSON_GetObjectItemCaseSensitive(
-				  cJSON_GetObjectItemCaseSensitive(info, "engine"), "features"),
-			"owner");
+	// RootlessKit has no such things: there a killed docker-proxy leaves its port behind.
+	features = cJSON_GetObjectItemCaseSensitive(
+		cJSON_GetObjectItemCaseSensitive(info, "engine"), "features");
+	port->owned = is_listed(features, "owner");
+	port->named = is_listed(features, "childProxy");
 	rc = choose_child_ip(info, driver, flags, port, e);
 	return rc < 0 ? rc : PUBLISH_PORT;
 }
@@ -90,12 +91,14 @@ int publish_plan(struct ctl_client *client, const struct proxy_flags *flags,
 static char *print_port(const struct publish_port *port)
 {
 	RK_CLEANUP_JSON cJSON *object = cJSON_CreateObject();
-	bool complete = object && cJSON_AddStringToObject(object, "proto", port->proto) &&
-			cJSON_AddStringToObject(object, "parentIP", port->host_ip) &&
-			cJSON_AddNumberToObject(object, "parentPort", port->port) &&
-			cJSON_AddNumberToObject(object, "childPort", port->port) &&
-			cJSON_AddStringToObject(object, "childIP", port->child_ip) &&
-			(!port->owned || cJSON_AddStringToObject(object, "owner", "peer"));
+	bool complete =
+		object && cJSON_AddStringToObject(object, "proto", port->proto) &&
+		cJSON_AddStringToObject(object, "parentIP", port->host_ip) &&
+		cJSON_AddNumberToObject(object, "parentPort", port->port) &&
+		cJSON_AddNumberToObject(object, "childPort", port->port) &&
+		cJSON_AddStringToObject(object, "childIP", port->child_ip) &&
+		(!port->owned || cJSON_AddStringToObject(object, "owner", "peer")) &&
+		(!port->named || cJSON_AddStringToObject(object, "childProxy", "docker-proxy"));
 
 	return complete ? cJSON_PrintUnformatted(object) : NULL;
 }

@@ -21,6 +21,7 @@ struct publish_port {
 	char child_ip[RK_IP_TEXT_MAX];
 	char driver[64]; // the port driver's name, for messages
 	bool owned;      // the engine frees the port when we are killed
+	bool named;      // the engine wants to know that docker-proxy is in between
 };
 
 // Asks the engine for its drivers and decides. An enum publish_plan, or -code with *e.

@@ -26,10 +26,10 @@ docker_command() {
 		"DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS=--state-dir=$STATE")
 }
 
-# Starts dockerd and waits until its API answers.
+# docker_start [OPTION...]: starts dockerd and waits until its API answers.
 docker_start() {
 	docker_command
-	"${AS_DOCKER[@]}" "$DOCKER_SCRIPT" </dev/null >"$DOCKER_LOG" 2>&1 3>&- &
+	"${AS_DOCKER[@]}" "$DOCKER_SCRIPT" "$@" </dev/null >"$DOCKER_LOG" 2>&1 3>&- &
 	echo $! >"$DOCKER_DIR/pid"
 	wait_until 30 docker_ready_or_gone
 	docker_ready && return 0

@@ -71,6 +71,18 @@ web_logged() {
 	assert_equal "$(api_body /v1/stats | json 'sum(p["connections"]["downgraded"] for p in d)')" 0
 }
 
+@test "source-ip: behind docker-proxy a container does not see the client, and stats say why" {
+	local port
+	serve_web -p 80
+	port=$(docker_port web 80/tcp 6)
+	# The container has no IPv6 address: there is no rule of Docker's for such a client.
+	remote A curl -s --max-time 5 -o "$DIR/page" "http://[$HOST6]:$port/"
+	web_saw '172\.17\.0\.1\]?:'
+	assert_equal "$(api_body /v1/stats |
+		json '[p["downgrades"] for p in d if p["spec"]["proto"] == "tcp6"]')" "[{'proxy': 1}]"
+	assert_match "$(ctl stats)" 'proxy=1'
+}
+
 @test "source-ip: a client of the host's loopback still reaches the container" {
 	local port
 	serve_web -p 80

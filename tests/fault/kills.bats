@@ -1,0 +1,100 @@
+# kills.bats: SIGKILL of each process at any time takes the rest along; the same state directory
+# serves again at once.
+
+load ../integration/lib
+load matrix
+load kills
+
+setup_file() {
+	file_start
+}
+
+teardown_file() {
+	file_end
+}
+
+setup() {
+	test_start
+	PORT=$(free_port)
+	CONFIG=$DIR/kill.ini STATE=$DIR/kill.state
+	write_config "$CONFIG" "127.0.0.1:$PORT:7001/tcp" </dev/null
+}
+
+teardown() {
+	test_end
+}
+
+@test "kills: each process at random points, then a start on the same directory" {
+	kill_rounds 20
+}
+
+# The pid of the family's process that calls itself $1.
+member() {
+	local pid
+	for pid in $(marked "$MARK"); do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "$1" ] || echo "$pid"
+	done | head -n 1
+}
+
+@test "kills: with traffic, whoever is killed: nothing stays" {
+	local process start took worst=0
+	for process in rk-engine nsctl nsctl-child slirp4netns; do
+		engine_start "$CONFIG"
+		server_start echo "$RK_TOOLS/tcp-server" echo 127.0.0.1 7001
+		"${CLEAN[@]}" timeout 10 "$RK_TOOLS/tcp-many" 127.0.0.1 "$PORT" 50 100000 >/dev/null 2>&1 3>&- &
+		wait_until 5 case_answers "$PORT"
+		start=$(now_ms)
+		kill -KILL "$(member "$process")"
+		engine_wait 10
+		took=$(($(now_ms) - start))
+		[ "$took" -le "$worst" ] || worst=$took
+		kill_marked "$MARK" # the client and the server, which are ours
+		assert_none_left "$MARK"
+		run ! is_listening t "$PORT"
+		rm -rf "$STATE"
+	done
+	echo "slowest end: $worst ms" >&3
+	[ "$worst" -lt 5000 ]
+}
+
+@test "kills: while it stops, the engine or nsctl is killed" {
+	local process
+	for process in rk-engine nsctl nsctl-child; do
+		engine_start "$CONFIG"
+		kill -TERM "$ENGINE_PID"
+		kill -KILL "$(member "$process")" 2>/dev/null || true
+		engine_wait 15
+		assert_none_left "$MARK"
+		run ! is_listening t "$PORT"
+	done
+}
+
+@test "kills: newuidmap is killed: one clear line" {
+	mkdir "$DIR/bin"
+	printf '#!/bin/sh\nkill -KILL $$\n' >"$DIR/bin/newuidmap"
+	chmod 755 "$DIR/bin" "$DIR/bin/newuidmap"
+	run as_user env "PATH=$DIR/bin:$RK_BIN:/usr/bin:/bin:/usr/sbin:/sbin" "$RK_BIN/rk-engine" -c "$CONFIG" -- true
+	assert_equal "$status" 1
+	assert_match "$output" 'newuidmap.*signal 9'
+	assert_none_left "$MARK"
+	[ ! -e "$STATE" ]
+}
+
+@test "kills: a client of the API that dies in the middle of a request costs nothing" {
+	local before client
+	engine_start "$CONFIG"
+	api_body /v1/info >/dev/null
+	before=$(fd_count "$ENGINE_PID")
+	for client in 1 2 3 4 5; do
+		(printf 'POST /v1/ports HTTP/1.1\r\nHost: rk\r\nContent-Length: 1000\r\n\r\n{"pro'; sleep 20) |
+			"${AS_USER[@]}" socat - "UNIX-CONNECT:$STATE/api.sock" >/dev/null 2>&1 3>&- &
+	done
+	clients_connected() { [ "$(fd_count "$ENGINE_PID")" -ge $((before + 5)) ]; }
+	wait_until 5 clients_connected
+	# shellcheck disable=SC2046 # a list of numbers
+	kill -KILL $(for client in $(marked "$MARK"); do grep -l socat "/proc/$client/comm"; done | cut -d / -f 3)
+	clients_gone() { [ "$(fd_count "$ENGINE_PID")" -le "$before" ]; }
+	wait_until 10 clients_gone
+	assert_equal "$(api_body /v1/info | json 'd["apiVersion"]')" 1.1.1
+	engine_stop
+}

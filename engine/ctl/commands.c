@@ -9,6 +9,7 @@
 #include "config/portspec.h"
 #include "config/quote.h"
 #include "engine/ctl/show.h"
+#include "engine/ctl/top.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -29,16 +30,18 @@ static int get(struct ctl_client *client, const char *path, show_answer *show, s
 	return rc;
 }
 
-static int list_ports(struct ctl_client *client, char *const *words, bool json, struct rk_error *e)
+static int list_ports(struct ctl_client *client, char *const *words,
+	const struct ctl_options *options, struct rk_error *e)
 {
 	(void)words;
-	return get(client, "/v1/ports", json ? show_json_lines : show_ports, e);
+	return get(client, "/v1/ports", options->json ? show_json_lines : show_ports, e);
 }
 
-static int stats(struct ctl_client *client, char *const *words, bool json, struct rk_error *e)
+static int stats(struct ctl_client *client, char *const *words, const struct ctl_options *options,
+	struct rk_error *e)
 {
 	(void)words;
-	return get(client, "/v1/stats", json ? show_json_lines : show_stats, e);
+	return get(client, "/v1/stats", options->json ? show_json_lines : show_stats, e);
 }
 
 static int show_info_json(const cJSON *answer, struct rk_error *e)
@@ -48,10 +51,11 @@ static int show_info_json(const cJSON *answer, struct rk_error *e)
 	return 0;
 }
 
-static int info(struct ctl_client *client, char *const *words, bool json, struct rk_error *e)
+static int info(struct ctl_client *client, char *const *words, const struct ctl_options *options,
+	struct rk_error *e)
 {
 	(void)words;
-	return get(client, "/v1/info", json ? show_info_json : show_info, e);
+	return get(client, "/v1/info", options->json ? show_info_json : show_info, e);
 }
 
 static char *print_spec(const struct rk_port_spec *spec)
@@ -139,7 +143,8 @@ static size_t count_words(char *const *words)
 	return count;
 }
 
-static int add_ports(struct ctl_client *client, char *const *words, bool json, struct rk_error *e)
+static int add_ports(struct ctl_client *client, char *const *words,
+	const struct ctl_options *options, struct rk_error *e)
 {
 	size_t count = count_words(words);
 	RK_CLEANUP_FREE struct rk_port_spec *specs = NULL;
@@ -155,7 +160,7 @@ static int add_ports(struct ctl_client *client, char *const *words, bool json, s
 	for (size_t i = 0; rc == 0 && i < count; i++)
 		rc = check_ability(client, &specs[i], e);
 	for (size_t i = 0; rc == 0 && i < count; i++)
-		rc = add_port(client, &specs[i], json, e);
+		rc = add_port(client, &specs[i], options->json, e);
 	return rc;
 }
 
@@ -170,13 +175,13 @@ static int check_id(const char *word, struct rk_error *e)
 		quote_text(word, length, quoted, sizeof(quoted)));
 }
 
-static int remove_ports(
-	struct ctl_client *client, char *const *words, bool json, struct rk_error *e)
+static int remove_ports(struct ctl_client *client, char *const *words,
+	const struct ctl_options *options, struct rk_error *e)
 {
 	char path[64];
 	int rc = 0;
 
-	(void)json;
+	(void)options;
 	if (!words[0])
 		return error_set(e, EINVAL, "no ID specified");
 	for (size_t i = 0; rc == 0 && words[i]; i++)
@@ -216,7 +221,8 @@ static char *print_target(const struct rk_port_spec *spec)
 	return text;
 }
 
-static int update_port(struct ctl_client *client, char *const *words, bool json, struct rk_error *e)
+static int update_port(struct ctl_client *client, char *const *words,
+	const struct ctl_options *options, struct rk_error *e)
 {
 	RK_CLEANUP_FREE char *body = NULL;
 	struct rk_port_spec spec;
@@ -237,23 +243,43 @@ static int update_port(struct ctl_client *client, char *const *words, bool json,
 	snprintf(path, sizeof(path), "/v1/ports/%s", words[0]);
 	rc = client_request(client, "PATCH", path, body, &answer, e);
 	if (rc == 0)
-		rc = json ? show_json_line(answer, e) : show_port_id(answer, e);
+		rc = options->json ? show_json_line(answer, e) : show_port_id(answer, e);
 	cJSON_Delete(answer);
 	return rc;
 }
 
+static int list_flows(struct ctl_client *client, char *const *words,
+	const struct ctl_options *options, struct rk_error *e)
+{
+	bool one = options->port && options->port[0];
+	char path[64];
+	int rc = one ? check_id(options->port, e) : 0;
+
+	(void)words;
+	if (rc < 0)
+		return rc;
+	snprintf(
+		path, sizeof(path), "/v1/flows%s%s", one ? "?port=" : "", one ? options->port : "");
+	return get(client, path, options->json ? show_json_flows : show_flows, e);
+}
+
 const struct ctl_command ctl_commands[] = {
-	{"list-ports", "", "list the published ports", true, list_ports},
+	{"list-ports", "", "list the published ports", TAKES_JSON, list_ports},
 	{"add-ports", "SPEC...",
 		"publish ports; a SPEC is [PARENT-IP]:PARENT-PORT[:CHILD-IP]:CHILD-PORT/PROTO,\n"
 		"                 such as 127.0.0.1:8080:80/tcp; rk-engine also takes ranges\n"
 		"                 (:8000-8010:80-90/tcp) and parent port 0, a free one",
-		true, add_ports},
-	{"remove-ports", "ID...", "withdraw ports by their ids", false, remove_ports},
+		TAKES_JSON, add_ports},
+	{"remove-ports", "ID...", "withdraw ports by their ids", 0, remove_ports},
 	{"update-port", "ID [CHILD-IP]:CHILD-PORT",
-		"lead a port to another address, without a pause (rk-engine only)", true,
+		"lead a port to another address, without a pause (rk-engine only)", TAKES_JSON,
 		update_port},
-	{"info", "", "show versions, state directory and drivers", true, info},
-	{"stats", "", "show connections and traffic of each port (rk-engine only)", true, stats},
+	{"info", "", "show versions, state directory and drivers", TAKES_JSON, info},
+	{"stats", "", "show connections and traffic of each port (rk-engine only)", TAKES_JSON,
+		stats},
+	{"list-flows", "", "list connections and UDP flows, of one port or of all (rk-engine only)",
+		TAKES_JSON | TAKES_PORT, list_flows},
+	{"top", "", "show the busiest ports and clients, live; q leaves (rk-engine only)",
+		TAKES_PACE, top_run},
 };
 const unsigned ctl_command_count = sizeof(ctl_commands) / sizeof(ctl_commands[0]);

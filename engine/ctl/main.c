@@ -19,7 +19,7 @@
 struct options {
 	const char *socket; // "" = by the environment
 	bool debug;
-	bool json;
+	struct ctl_options command;
 	bool help;
 	bool version;
 };
@@ -42,11 +42,20 @@ static void print_usage(FILE *out)
 		     "  --version, -v  print the version\n");
 }
 
+static const char *option_usage(const struct ctl_command *command)
+{
+	if (command->takes & TAKES_PORT)
+		return " [--json] [--port ID]";
+	if (command->takes & TAKES_PACE)
+		return " [-d SECONDS] [-n COUNT] [-b]";
+	return command->takes & TAKES_JSON ? " [--json]" : "";
+}
+
 static void print_command_usage(FILE *out, const struct ctl_command *command)
 {
 	fprintf(out, "Usage: rootlessctl [--socket PATH] %s%s%s%s\n\n  %s\n", command->name,
-		command->has_json ? " [--json]" : "", command->arguments[0] ? " " : "",
-		command->arguments, command->summary);
+		option_usage(command), command->arguments[0] ? " " : "", command->arguments,
+		command->summary);
 }
 
 static int parse_bool(const char *name, const char *value, bool *out, struct rk_error *e)
@@ -76,26 +85,44 @@ static bool is_named(const char *option, const char *name)
 	       (option[length] == '\0' || option[length] == '=');
 }
 
+// Where the value of an option with one goes; NULL: no such option here.
+static const char **text_option(
+	struct options *options, const struct ctl_command *command, const char *option)
+{
+	if (!command)
+		return is_named(option, "socket") ? &options->socket : NULL;
+	if (command->takes & TAKES_PORT && is_named(option, "port"))
+		return &options->command.port;
+	if (command->takes & TAKES_PACE && is_named(option, "d"))
+		return &options->command.delay;
+	if (command->takes & TAKES_PACE && is_named(option, "n"))
+		return &options->command.count;
+	return NULL;
+}
+
 // Takes one option without its dashes. Returns the words it consists of, or -code.
 static int take_option(struct options *options, const struct ctl_command *command,
 	const char *option, const char *next, struct rk_error *e)
 {
 	const char *equals = strchr(option, '=');
 	const char *value = equals ? equals + 1 : NULL;
+	const char **text;
 	int rc;
 
 	if (is_named(option, "help") || is_named(option, "h"))
 		rc = parse_bool("help", value, &options->help, e);
-	else if (command && command->has_json && is_named(option, "json"))
-		rc = parse_bool("json", value, &options->json, e);
+	else if (command && command->takes & TAKES_JSON && is_named(option, "json"))
+		rc = parse_bool("json", value, &options->command.json, e);
 	else if (!command && is_named(option, "debug"))
 		rc = parse_bool("debug", value, &options->debug, e);
 	else if (!command && (is_named(option, "version") || is_named(option, "v")))
 		rc = parse_bool("version", value, &options->version, e);
-	else if (!command && is_named(option, "socket")) {
+	else if (command && command->takes & TAKES_PACE && is_named(option, "b"))
+		rc = parse_bool("b", value, &options->command.batch, e);
+	else if ((text = text_option(options, command, option))) {
 		if (!value && !next)
-			return error_set(e, EINVAL, "flag needs an argument: --socket");
-		options->socket = value ? value : next;
+			return error_set(e, EINVAL, "flag needs an argument: --%s", option);
+		*text = value ? value : next;
 		return value ? 1 : 2;
 	} else {
 		return error_set(e, EINVAL, "unknown option: --%s", option);
@@ -170,7 +197,7 @@ static int run_command(const struct ctl_command *command, struct options *option
 	client = client_open(path, options->debug, e);
 	if (!client)
 		return -e->code;
-	rc = command->run(client, words + taken, options->json, e);
+	rc = command->run(client, words + taken, &options->command, e);
 	client_close(client);
 	return rc;
 }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CELL_MAX 96
+#define CELL_MAX 160
 
 struct column {
 	const char *title;
@@ -50,7 +50,19 @@ static const struct column stats_columns[] = {
 	{"V4", "sourceIP", "ipv4", NULL},
 	{"V6", "sourceIP", "ipv6", NULL},
 	{"PROXY", NULL, "proxyProtocol", NULL},
-	{"LAST-ERROR", "lastError", "message", NULL},
+	{"LAST-ERROR", NULL, "lastError", NULL},
+};
+
+static const struct column flow_columns[] = {
+	{"PORT", NULL, "port", NULL},
+	{"PROTO", NULL, "proto", NULL},
+	{"CLIENT", NULL, "client", NULL},
+	{"TARGET", NULL, "target", NULL},
+	{"STATE", NULL, "state", NULL},
+	{"AGE-MS", NULL, "ageMs", NULL},
+	{"IDLE-MS", NULL, "idleMs", NULL},
+	{"BYTES-IN", "bytes", "in", NULL},
+	{"BYTES-OUT", "bytes", "out", NULL},
 };
 
 static const cJSON *find(const cJSON *object, const char *group, const char *member)
@@ -74,11 +86,29 @@ static void format_counters(const cJSON *counters, char *out, size_t size)
 	}
 }
 
+const char *show_last_error(const cJSON *error, char *out, size_t size)
+{
+	const cJSON *message = cJSON_GetObjectItemCaseSensitive(error, "message");
+	const cJSON *phase = cJSON_GetObjectItemCaseSensitive(error, "phase");
+	const cJSON *client = cJSON_GetObjectItemCaseSensitive(error, "client");
+	const cJSON *age = cJSON_GetObjectItemCaseSensitive(error, "ageMs");
+
+	out[0] = '\0';
+	if (cJSON_IsString(message) && cJSON_IsString(phase))
+		snprintf(out, size, "%s: %s%s%s, %.0f s ago", phase->valuestring,
+			message->valuestring, cJSON_IsString(client) ? ", client " : "",
+			cJSON_IsString(client) ? client->valuestring : "",
+			cJSON_IsNumber(age) ? age->valuedouble / 1000 : 0.0);
+	return out;
+}
+
 // The member's text, fit for a terminal; "" when it is absent.
 static void format_member(const cJSON *member, char *out, size_t size)
 {
 	out[0] = '\0';
-	if (cJSON_IsObject(member))
+	if (cJSON_GetObjectItemCaseSensitive(member, "phase"))
+		show_last_error(member, out, size);
+	else if (cJSON_IsObject(member))
 		format_counters(member, out, size);
 	else if (cJSON_IsString(member))
 		snprintf(out, size, "%s", member->valuestring);
@@ -153,6 +183,19 @@ int show_stats(const cJSON *reports, struct rk_error *e)
 		return rc;
 	return show_table(
 		reports, stats_columns, sizeof(stats_columns) / sizeof(stats_columns[0]), e);
+}
+
+int show_flows(const cJSON *answer, struct rk_error *e)
+{
+	const cJSON *flows = cJSON_GetObjectItemCaseSensitive(answer, "flows");
+	int rc = check_array(flows, e);
+
+	if (rc == 0)
+		rc = show_table(
+			flows, flow_columns, sizeof(flow_columns) / sizeof(flow_columns[0]), e);
+	if (rc == 0 && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "truncated")))
+		puts("... and more: the list is cut here");
+	return rc;
 }
 
 static void show_member(const char *title, const cJSON *object, const char *name)

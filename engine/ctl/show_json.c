@@ -32,6 +32,11 @@ int show_json_lines(const cJSON *array, struct rk_error *e)
 	return 0;
 }
 
+int show_json_flows(const cJSON *answer, struct rk_error *e)
+{
+	return show_json_line(answer, e);
+}
+
 static void print_scalar(const cJSON *value)
 {
 	RK_CLEANUP_FREE char *text = cJSON_PrintUnformatted(value);

@@ -172,7 +172,7 @@ static bool shows_a_proxy(const struct rk_route *route, const struct rk_share *s
 	       addr_is_loopback(base_target(route, share));
 }
 
-void route_count(struct rk_route *route, struct rk_share *share, uint64_t now_ms)
+void route_count(struct rk_worker *worker, struct rk_route *route, struct rk_share *share)
 {
 	bool shown = route->list == ROUTE_OWN;
 
@@ -182,7 +182,7 @@ void route_count(struct rk_route *route, struct rk_share *share, uint64_t now_ms
 		shown = false;
 		route->reason = DOWNGRADE_PROXY;
 	}
-	verdict_set(&share->counters.shown, now_ms, shown);
+	worker_shown(worker, share, shown);
 	if (shown)
 		return;
 	route->downgraded = true;

@@ -50,4 +50,4 @@ bool route_has_next(const struct rk_route *route, const struct rk_share *share);
 void route_remember(const struct rk_route *route, struct rk_share *share);
 // The target was reached: counts the flow, once, when it is not its client's address that is seen,
 // and remembers which of both it was.
-void route_count(struct rk_route *route, struct rk_share *share, uint64_t now_ms);
+void route_count(struct rk_worker *worker, struct rk_route *route, struct rk_share *share);

@@ -7,6 +7,7 @@
 #include "engine/api.h"
 #include "engine/plane.h"
 #include "engine/ports.h"
+#include "engine/watch.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -175,6 +176,8 @@ int service_start(struct rk_service *service, const struct rk_config *config,
 		rc = start_ports(service, config, e);
 	if (rc == 0)
 		rc = start_api(service, config, dir, e);
+	if (rc == 0 && service->plane)
+		rc = watch_start(&service->watch, service->plane, service->ports, e);
 	if (rc < 0)
 		service_stop(service);
 	else
@@ -214,6 +217,7 @@ int service_describe_death(struct rk_service *service, struct rk_error *e)
 
 void service_stop(struct rk_service *service)
 {
+	watch_stop(service->watch);
 	api_stop(service->api);
 	if (service->plane)
 		plane_stop(service->plane);

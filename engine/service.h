@@ -12,6 +12,7 @@ struct rk_service {
 	struct rk_port_backend backend; // driver NULL: none either
 	struct rk_ports *ports;
 	struct rk_api *api;
+	struct rk_watch *watch;
 	struct rk_network_info network;
 };
 

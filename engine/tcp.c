@@ -479,7 +479,7 @@ static void connect_complete(
 		return;
 	}
 	route_remember(&flow->route, flow->share);
-	route_count(&flow->route, flow->share, worker->timers.now_ms);
+	route_count(worker, &flow->route, flow->share);
 	worker_reached(worker, flow->share, true);
 	flow->state = TCP_OPEN;
 	timer_stop(&flow->timer);

@@ -216,7 +216,7 @@ static bool flow_connect(struct rk_worker *worker, struct rk_udp_flow *flow)
 	}
 	if (flow->fd < 0)
 		return false;
-	route_count(&flow->route, share, worker->timers.now_ms);
+	route_count(worker, &flow->route, share);
 	child_receive(worker, flow);
 	return true;
 }

@@ -94,13 +94,25 @@ void worker_state_changed(struct rk_worker *worker)
 		worker->stale_completions++;
 }
 
+static void set_verdict(struct rk_worker *worker, _Atomic uint64_t *verdict, bool success)
+{
+	uint64_t before = atomic_load_explicit(verdict, memory_order_relaxed);
+	bool was_bad = before && !(before & 1u);
+
+	verdict_set(verdict, worker->timers.now_ms, success);
+	// Of another worker's clients this one knows nothing: every failure may be news.
+	if (!success || was_bad)
+		worker_state_changed(worker);
+}
+
 void worker_reached(struct rk_worker *worker, struct rk_share *share, bool success)
 {
-	uint64_t before = atomic_load_explicit(&share->counters.reached, memory_order_relaxed);
+	set_verdict(worker, &share->counters.reached, success);
+}
 
-	verdict_set(&share->counters.reached, worker->timers.now_ms, success);
-	if (success ? before && !(before & 1u) : !before || before & 1u)
-		worker_state_changed(worker);
+void worker_shown(struct rk_worker *worker, struct rk_share *share, bool success)
+{
+	set_verdict(worker, &share->counters.shown, success);
 }
 
 // --- commands of the control thread

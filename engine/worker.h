@@ -146,6 +146,8 @@ void worker_fit_flows(struct rk_worker *worker);
 void worker_state_changed(struct rk_worker *worker);
 // A client of the share reached a target, or reached none.
 void worker_reached(struct rk_worker *worker, struct rk_share *share, bool success);
+// A client whose address was to be shown to the target was shown, or was not.
+void worker_shown(struct rk_worker *worker, struct rk_share *share, bool success);
 // All listeners of the share are closed: answers the removal, retires the share with its last flow.
 void worker_share_closed(struct rk_worker *worker, struct rk_share *share);
 // A flow ended: lets listeners go on that waited for room.

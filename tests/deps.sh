@@ -20,6 +20,8 @@ packages=(
 	clang clang-format cppcheck shellcheck
 	# fuzzing: libFuzzer and the sanitizers, and names in their stack traces
 	libclang-rt-14-dev llvm
+	# promtool, which checks the format of /metrics; its server is not started (RUNLEVEL, see below)
+	prometheus
 )
 
 missing=()

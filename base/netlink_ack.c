@@ -33,7 +33,9 @@ int netlink_parse_ack(const void *answer, size_t length, char *text)
 	if (length > INT_MAX || !mnl_nlmsg_ok(ack, (int)length) || ack->nlmsg_len > length ||
 		ack->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(ack) < sizeof(*verdict))
 		return -EPROTO;
-	copy_kernel_text(ack, text);
+	// libmnl looks for attributes up to the length rounded up.
+	if (MNL_ALIGN(ack->nlmsg_len) <= length)
+		copy_kernel_text(ack, text);
 	verdict = mnl_nlmsg_get_payload(ack);
 	return verdict->error <= 0 ? verdict->error : -EPROTO;
 }

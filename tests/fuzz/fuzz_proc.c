@@ -19,6 +19,7 @@ static void require_id_maps(const char *text, size_t size)
 		FUZZ_REQUIRE(map.count > 0 && map.count <= IDMAP_EXTENTS_MAX);
 		for (size_t i = 0; i < map.count; i++) {
 			FUZZ_REQUIRE(map.extents[i].inside == map.extents[i].outside);
+			FUZZ_REQUIRE(map.extents[i].count > 0);
 			FUZZ_REQUIRE(map.extents[i].count <= UINT32_MAX - map.extents[i].inside);
 		}
 	}

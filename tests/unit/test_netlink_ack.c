@@ -29,6 +29,9 @@ Test(netlink_ack, tells_the_verdict_and_the_kernels_words)
 	fill(-EPERM);
 	cr_expect_eq(netlink_parse_ack(&ack, sizeof(ack), text), -EPERM);
 	cr_expect_str_eq(text, "too old");
+	ack.header.nlmsg_len--; // would end within the padding of an attribute
+	cr_expect_eq(netlink_parse_ack(&ack, sizeof(ack) - 1, text), -EPERM);
+	cr_expect_str_eq(text, "");
 	fill(0);
 	ack.header.nlmsg_flags = 0;
 	cr_expect_eq(netlink_parse_ack(&ack, sizeof(ack), text), 0);

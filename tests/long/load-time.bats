@@ -22,7 +22,7 @@ idle_memory() {
 	server_start echo "$RK_TOOLS/tcp-load-server" echo 127.0.0.1 7001
 	count=$(clients_of 10000)
 	before=$(rss_kib "$ENGINE_PID")
-	"$RK_TOOLS/tcp-load" hold 127.0.0.1 "$port" "$count" 1 >"$DIR/hold" 2>&1 3>&- &
+	env "RK_TEST_ID=$MARK" "$RK_TOOLS/tcp-load" hold 127.0.0.1 "$port" "$count" 1 >"$DIR/hold" 2>&1 3>&- &
 	local holder=$!
 	wait_until 60 grep -q '^open' "$DIR/hold"
 	assert_equal "$(flows_open)" "$count"
@@ -53,9 +53,9 @@ idle_memory() {
 	pids+=($!)
 	ns_listens() { [ -n "$(in_ns ss -Htln 'sport = :7002')" ]; }
 	wait_until 10 ns_listens
-	iperf3 --client 127.0.0.1 --port "$bulk" --time 600 --parallel 4 --bidir >"$DIR/client.log" 2>&1 3>&- &
+	env "RK_TEST_ID=$MARK" iperf3 --client 127.0.0.1 --port "$bulk" --time 600 --parallel 4 --bidir >"$DIR/client.log" 2>&1 3>&- &
 	pids+=($!)
-	"$RK_TOOLS/tcp-load" churn 127.0.0.1 "$port" 10000000 1 >"$DIR/churn" 2>&1 3>&- &
+	env "RK_TEST_ID=$MARK" "$RK_TOOLS/tcp-load" churn 127.0.0.1 "$port" 10000000 1 >"$DIR/churn" 2>&1 3>&- &
 	pids+=($!)
 	sleep 30
 	early=$(rss_kib "$ENGINE_PID")

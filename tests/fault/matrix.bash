@@ -23,7 +23,7 @@ matrix_cases() {
 	awk -v when="$1" -v io="^($2)\$" -v process="^($3)\$" -v all="$4" '$1 == when && $2 ~ io && $5 ~ process {
 		count = split($4, errors, ",")
 		for (i = 1; i <= (all == "all" ? count : 1); i++)
-			print NR "-" i, $2, $3, errors[i], $5, $6, $7 == "all" ? 4294967295 : $7, $8
+			print NR "-" i, $2, $3, errors[i], $5, $6, $7 == "all" ? "4294967295" : $7, $8
 	}' "$RK_TOP/tests/fault/matrix.txt"
 }
 

@@ -253,7 +253,8 @@ int prctl(int option, ...)
 	for (int i = 0; i < 4; i++)
 		argument[i] = va_arg(list, unsigned long);
 	va_end(list);
-	if (option == PR_SET_NAME)
+	// A worker names itself, not the process.
+	if (option == PR_SET_NAME && gettid() == getpid())
 		strncpy(process, (const char *)argument[0], sizeof(process) - 1);
 	return strikes("prctl") ? -1
 				: real(option, argument[0], argument[1], argument[2], argument[3]);

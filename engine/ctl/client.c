@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define ANSWER_MAX        (64 * 1024 * 1024) // 400 000 ports
 #define REQUEST_TIMEOUT_S 60L
@@ -84,14 +85,25 @@ static void forget_answer(struct ctl_client *client)
 	client->length = 0;
 }
 
+// A server drops connections of other users, root's too, before it reads a byte of them.
+static int add_owner_hint(const struct ctl_client *client, struct rk_error *e)
+{
+	struct stat status;
+
+	if (stat(client->socket_path, &status) < 0 || status.st_uid == geteuid())
+		return -e->code;
+	return error_hint(
+		e, "the socket belongs to user %u, and only that user may use it", status.st_uid);
+}
+
 // libcurl's own text names the host and port of the URL, which mean nothing here.
 static int explain_no_connection(struct ctl_client *client, struct rk_error *e)
 {
 	long code = 0;
 
 	curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &code);
-	return error_errno(
-		e, code ? (int)code : ECONNREFUSED, "connect to %s", client->socket_path);
+	error_errno(e, code ? (int)code : ECONNREFUSED, "connect to %s", client->socket_path);
+	return add_owner_hint(client, e);
 }
 
 static int perform(struct ctl_client *client, const char *method, const char *path,
@@ -112,9 +124,11 @@ static int perform(struct ctl_client *client, const char *method, const char *pa
 	code = curl_easy_perform(client->curl);
 	if (code == CURLE_COULDNT_CONNECT)
 		return explain_no_connection(client, e);
-	if (code != CURLE_OK)
-		return error_set(e, EIO, "%s %s over %s: %s", method, path, client->socket_path,
+	if (code != CURLE_OK) {
+		error_set(e, EIO, "%s %s over %s: %s", method, path, client->socket_path,
 			client->curl_error[0] ? client->curl_error : curl_easy_strerror(code));
+		return add_owner_hint(client, e);
+	}
 	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, status);
 	return 0;
 }

@@ -248,6 +248,9 @@ asked_by() {
 	run ! asked_by 65533
 	refute_match "$output" apiVersion
 	wait_until 5 grep -q 'refused a connection of another user' "$ENGINE_LOG"
+	# Root, too, and is told whom to be.
+	run ! "$RK_BIN/rootlessctl" --socket "$STATE/api.sock" list-ports
+	assert_match "$output" "belongs to user $TEST_UID"
 	# Root of a namespace of another user is that other user.
 	run ! asked_by 65533 unshare --user --map-root-user
 	refute_match "$output" apiVersion

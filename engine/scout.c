@@ -33,10 +33,8 @@ void scout_want(struct rk_pool *pool, struct rk_timers *timers, const struct rk_
 			pool_want(pool, timers, socket_kinds[family], SCOUT_COUNT);
 }
 
-// Without the right to bind to the interface the socket finds no way, or the wrong one; either
-// way the client counts as inside, which costs its address and nothing else.
-static bool take_sockets(struct rk_scout *scout, struct rk_pool *pool, struct rk_timers *timers,
-	const char *ifname, unsigned family)
+static bool take_sockets(
+	struct rk_scout *scout, struct rk_pool *pool, struct rk_timers *timers, unsigned family)
 {
 	for (unsigned kind = 0; kind < SCOUT_COUNT; kind++) {
 		int *fd = &scout->fds[family][kind];
@@ -46,9 +44,6 @@ static bool take_sockets(struct rk_scout *scout, struct rk_pool *pool, struct rk
 		*fd = pool_take(pool, timers, socket_kinds[family]);
 		if (*fd < 0)
 			return false;
-		if (kind == SCOUT_DRIVER)
-			setsockopt(*fd, SOL_SOCKET, SO_BINDTODEVICE, ifname,
-				(socklen_t)strlen(ifname));
 	}
 	return true;
 }
@@ -67,6 +62,15 @@ static bool look(int fd, const struct rk_addr *client, struct rk_addr *source)
 	return found;
 }
 
+// The same through interface `ifname` only. Disconnecting has undone what the last look bound.
+static bool look_through(
+	int fd, const char *ifname, const struct rk_addr *client, struct rk_addr *source)
+{
+	return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname, (socklen_t)strlen(ifname)) ==
+		       0 &&
+	       look(fd, client, source);
+}
+
 bool scout_client_is_inside(struct rk_scout *scout, struct rk_pool *pool, struct rk_timers *timers,
 	const struct rk_forward *forward, const struct rk_addr *client)
 {
@@ -74,13 +78,12 @@ bool scout_client_is_inside(struct rk_scout *scout, struct rk_pool *pool, struct
 	const int *fds = scout->fds[family];
 	struct rk_addr source = {0}, through_driver = {0};
 
-	if (!is_needed(forward, family) ||
-		!take_sockets(scout, pool, timers, forward->ifname, family))
+	if (!is_needed(forward, family) || !take_sockets(scout, pool, timers, family))
 		return false;
 	if (!look(fds[SCOUT_ANY], client, &source))
 		return false;
 	if (addr_equal(&source, &forward->remote[family].answer))
 		return false;
-	return !look(fds[SCOUT_DRIVER], client, &through_driver) ||
+	return !look_through(fds[SCOUT_DRIVER], forward->ifname, client, &through_driver) ||
 	       !addr_equal(&source, &through_driver);
 }

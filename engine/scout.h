@@ -6,13 +6,14 @@
 // connecting a datagram socket looks the route up and chooses the address that packets would have.
 // The common case is the address that the namespace is known to answer from. Another one is looked
 // up again by a socket that may use the driver's interface only; when the two differ, the way does
-// not lead through there. Three system calls a connection, six for the uncommon case; none blocks.
+// not lead through there. Three system calls a connection, seven for the uncommon case; none
+// blocks.
 #pragma once
 
 #include "engine/pool.h"
 #include "engine/share.h"
 
-// Sockets per family: one that may use any interface, one bound to the driver's.
+// Sockets per family: one that may use any interface, one that looks through the driver's only.
 enum rk_scout_kind { SCOUT_ANY, SCOUT_DRIVER, SCOUT_COUNT };
 
 struct rk_scout {

@@ -4,22 +4,6 @@
 load ../integration/lib
 load matrix
 
-setup_file() {
-	file_start
-}
-
-teardown_file() {
-	file_end
-}
-
-setup() {
-	test_start
-}
-
-teardown() {
-	test_end
-}
-
 @test "faults: of the engine, at the start" {
 	matrix_start epoll rk-engine first
 }

@@ -5,23 +5,11 @@ load ../integration/lib
 load matrix
 load kills
 
-setup_file() {
-	file_start
-}
-
-teardown_file() {
-	file_end
-}
-
 setup() {
 	test_start
 	PORT=$(free_port)
 	CONFIG=$DIR/kill.ini STATE=$DIR/kill.state
 	write_config "$CONFIG" "127.0.0.1:$PORT:7001/tcp" </dev/null
-}
-
-teardown() {
-	test_end
 }
 
 @test "kills: each process at random points, then a start on the same directory" {

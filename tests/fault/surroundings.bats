@@ -4,14 +4,6 @@
 load ../integration/lib
 load matrix
 
-setup_file() {
-	file_start
-}
-
-teardown_file() {
-	file_end
-}
-
 setup() {
 	test_start
 	PORT=$(free_port) UDP=$(free_port)

@@ -21,10 +21,6 @@ setup() {
 	PORT=$(free_port)
 }
 
-teardown() {
-	test_end
-}
-
 # The ids of all ports but the one that the file published.
 extra_ids() {
 	api_body /v1/ports | json '" ".join(str(p["id"]) for p in d if p["id"] != 1)'

@@ -28,10 +28,6 @@ setup() {
 	UDP_PORT=$(free_port)
 }
 
-teardown() {
-	test_end
-}
-
 # attach_start WORD...: a program that forwards, once it says "ready"; sets ATTACHED.
 attach_start() {
 	"${AS_USER[@]}" "LD_LIBRARY_PATH=$RK_TMP/lib" "NSCTL=$RK_BIN/nsctl" "$@" \

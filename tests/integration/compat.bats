@@ -6,22 +6,10 @@ load lib
 
 THEIRS=/usr/bin
 
-setup_file() {
-	file_start
-}
-
-teardown_file() {
-	file_end
-}
-
 setup() {
 	test_start
 	mkdir "$DIR/theirs" "$DIR/ours"
 	chown "$TEST_UID:$TEST_GID" "$DIR/theirs" "$DIR/ours"
-}
-
-teardown() {
-	test_end
 }
 
 # run_one theirs|ours WORD...: runs rootlesskit; output and status go to DIR/NAME/{out,err,status}.

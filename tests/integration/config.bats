@@ -2,21 +2,9 @@
 
 load lib
 
-setup_file() {
-	file_start
-}
-
-teardown_file() {
-	file_end
-}
-
 setup() {
 	test_start
 	write_config "$DIR/c.ini" '127.0.0.1:18080:80/tcp' </dev/null
-}
-
-teardown() {
-	test_end
 }
 
 engine() {

@@ -24,14 +24,6 @@ teardown_file() {
 	file_end
 }
 
-setup() {
-	test_start
-}
-
-teardown() {
-	test_end
-}
-
 @test "descriptors: connections beyond the limit wait, and are served when others close" {
 	local answered later
 	run -0 tool tcp-exhaust 127.0.0.1 "$ECHO" 150 2500

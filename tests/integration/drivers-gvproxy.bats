@@ -26,10 +26,6 @@ setup() {
 	PORT=$(free_port)
 }
 
-teardown() {
-	test_end
-}
-
 config() { # NET PORT [SPEC...]
 	driver_config "$DIR/test.ini" "$@"
 }

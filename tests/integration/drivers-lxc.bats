@@ -41,10 +41,6 @@ setup() {
 	PORT=$(free_port)
 }
 
-teardown() {
-	test_end
-}
-
 # lxc-user-nic looks for the bridge in sysfs, which shows the network that it was mounted in.
 bridge_make() {
 	"${ON_HOST[@]}" sh -e -c '

@@ -26,10 +26,6 @@ setup() {
 	PORT=$(free_port)
 }
 
-teardown() {
-	test_end
-}
-
 # The configuration of this test, with what the words say added to it.
 config() { # NET PORT [SPEC...]
 	driver_config "$DIR/test.ini" "$@"

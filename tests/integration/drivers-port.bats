@@ -4,22 +4,10 @@
 load lib
 load drivers
 
-setup_file() {
-	file_start
-}
-
-teardown_file() {
-	file_end
-}
-
 setup() {
 	test_start
 	host_network_enter
 	PORT=$(free_port) OTHER=$(free_port)
-}
-
-teardown() {
-	test_end
 }
 
 config() { # NET PORT [SPEC...]

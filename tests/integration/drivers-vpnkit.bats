@@ -31,10 +31,6 @@ setup() {
 	PORT=$(free_port)
 }
 
-teardown() {
-	test_end
-}
-
 # A program vpnkit in directory $1 that takes the options we give to VPNKit, notes them in
 # vpnkit.args, and becomes gvproxy.
 vpnkit_by_gvproxy() {

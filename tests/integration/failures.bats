@@ -2,22 +2,10 @@
 
 load lib
 
-setup_file() {
-	file_start
-}
-
-teardown_file() {
-	file_end
-}
-
 setup() {
 	test_start
 	PORT=$(free_port)
 	write_config "$DIR/fail.ini" "127.0.0.1:$PORT:7001/tcp" </dev/null
-}
-
-teardown() {
-	test_end
 }
 
 # fails REGEX WORD...: rk-engine with these words in front ends with a message, not with a success,

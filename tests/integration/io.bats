@@ -2,14 +2,6 @@
 
 load lib
 
-setup_file() {
-	file_start
-}
-
-teardown_file() {
-	file_end
-}
-
 setup() {
 	test_start
 	ECHO=$(free_port) DIGEST=$(free_port) SLOW=$(free_port)

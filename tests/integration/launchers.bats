@@ -3,21 +3,9 @@
 
 load lib
 
-setup_file() {
-	file_start
-}
-
-teardown_file() {
-	file_end
-}
-
 setup() {
 	test_start
 	STATE=$DIR/state
-}
-
-teardown() {
-	test_end
 }
 
 @test "launchers: containerd-rootless.sh finds --detach-netns in the help and uses it" {

@@ -40,6 +40,23 @@ test_end() {
 	rm -rf "$DIR"
 }
 
+# What every file does that does nothing else; others define their own.
+setup_file() {
+	file_start
+}
+
+teardown_file() {
+	file_end
+}
+
+setup() {
+	test_start
+}
+
+teardown() {
+	test_end
+}
+
 # AS_USER with the mark $1 in the environment of whatever it starts.
 user_environment() {
 	# For sanitizer builds: a report makes the program fail.

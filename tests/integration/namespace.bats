@@ -23,14 +23,6 @@ teardown_file() {
 	file_end
 }
 
-setup() {
-	test_start
-}
-
-teardown() {
-	test_end
-}
-
 # --- what the command sees -------------------------------------------------------------------
 
 @test "namespace: root inside is the user outside, other ids are the sub-id range" {

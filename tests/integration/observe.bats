@@ -22,14 +22,6 @@ teardown_file() {
 	file_end
 }
 
-setup() {
-	test_start
-}
-
-teardown() {
-	test_end
-}
-
 # port_says PARENT-PORT EXPRESSION: a Python expression over one port's entry `p` of /v1/stats.
 port_says() {
 	api_body /v1/stats | json "[($2) for p in d if p['spec']['parentPort'] == $1][0]"

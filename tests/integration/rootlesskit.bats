@@ -4,22 +4,10 @@
 
 load lib
 
-setup_file() {
-	file_start
-}
-
-teardown_file() {
-	file_end
-}
-
 setup() {
 	test_start
 	STATE=$DIR/st
 	ENGINE_LOG=$DIR/log
-}
-
-teardown() {
-	test_end
 }
 
 rootlesskit() {

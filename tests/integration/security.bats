@@ -3,23 +3,11 @@
 
 load lib
 
-setup_file() {
-	file_start
-}
-
-teardown_file() {
-	file_end
-}
-
 setup() {
 	test_start
 	PORT=$(free_port)
 	write_config "$DIR/sec.ini" "127.0.0.1:$PORT:7001/tcp" </dev/null
 	STATE=$DIR/sec.state
-}
-
-teardown() {
-	test_end
 }
 
 as_root_only() {

@@ -2,18 +2,6 @@
 
 load lib
 
-setup_file() {
-	file_start
-}
-
-teardown_file() {
-	file_end
-}
-
-setup() {
-	test_start
-}
-
 teardown() {
 	engine_stop || true
 	test_end

@@ -10,10 +10,6 @@ setup_file() {
 	cp "$RK_TOP/tests/tools/api-hammer.py" "$FILE_DIR/"
 }
 
-teardown_file() {
-	file_end
-}
-
 setup() {
 	test_start
 	# Two workers also where there is one CPU.

@@ -39,14 +39,6 @@ teardown_file() {
 	file_end
 }
 
-setup() {
-	test_start
-}
-
-teardown() {
-	test_end
-}
-
 # --- families --------------------------------------------------------------------------------
 
 @test "tcp: a port on all addresses answers on IPv4 and IPv6" {

@@ -29,14 +29,6 @@ teardown_file() {
 	file_end
 }
 
-setup() {
-	test_start
-}
-
-teardown() {
-	test_end
-}
-
 @test "udp: datagrams of 0 to 65507 bytes are echoed over IPv4" {
 	run -0 tool udp-client echo 127.0.0.1 "$ECHO" 0 1 1472 1473 9000 65507 0 65507
 	assert_equal "$(printf '%s\n' "${lines[@]}" | grep -c ' ok from 127.0.0.1$')" 8

@@ -29,10 +29,6 @@ setup() {
 		--errors-for-leak-kinds=definite --num-callers=30 "--log-file=$DIR/memcheck.%p")
 }
 
-teardown() {
-	test_end
-}
-
 # checked STATUS PROGRAM...: runs it under memcheck; it must end with that status, without a report.
 checked() {
 	local expected=$1

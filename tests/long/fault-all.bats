@@ -3,22 +3,6 @@
 load ../integration/lib
 load ../fault/matrix
 
-setup_file() {
-	file_start
-}
-
-teardown_file() {
-	file_end
-}
-
-setup() {
-	test_start
-}
-
-teardown() {
-	test_end
-}
-
 @test "all faults: at the start" {
 	matrix_start '.*' '.*' all
 }

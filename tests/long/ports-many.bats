@@ -34,10 +34,6 @@ setup() {
 	AS_USER=(ip netns exec "$HOST_NETNS" "${AS_USER[@]}")
 }
 
-teardown() {
-	test_end
-}
-
 on_host() {
 	timeout -k 1 "$LIMIT_S" ip netns exec "$HOST_NETNS" "$@"
 }

@@ -1,26 +1,11 @@
-// tcp.c: the life of a TCP flow (see the state picture in tcp.h).
-
-#include "engine/tcp.h"
+// tcp.c: the life of a TCP flow, from the accepted client to the closed sockets (see the state
+// picture in tcp.h). What happens to its bytes in between is in tcp_move.c.
 
 #include "engine/listener.h"
 #include "engine/proxy_header.h"
+#include "engine/tcp_internal.h"
 
 #include <errno.h>
-#include <poll.h>
-
-static const uint8_t receive_operation[LANE_COUNT] = {OP_TCP_RECEIVE_IN, OP_TCP_RECEIVE_OUT};
-static const uint8_t send_operation[LANE_COUNT] = {OP_TCP_SEND_IN, OP_TCP_SEND_OUT};
-static const uint8_t watch_operation[LANE_COUNT] = {OP_TCP_WATCH_IN, OP_TCP_WATCH_OUT};
-
-// Flows that wait for buffers get them in turns, so few and so little at a time that all of a turn
-// find some: a receive may bring twice what it was given, and a flow has two lanes.
-#define STARVED_BYTES ((size_t)STREAM_BUFFER_SIZE)
-#define STARVED_FLOWS (STREAM_BUFFER_READY / 4)
-
-static uint64_t flow_tag(const struct rk_tcp_flow *flow, uint8_t operation)
-{
-	return tag_make(operation, flow->slot.generation, flow->slot.index);
-}
 
 static void reset_on_close(int fd)
 {
@@ -56,7 +41,7 @@ static void flow_free(struct rk_worker *worker, struct rk_tcp_flow *flow)
 }
 
 // Starts TCP_CLOSING; flow_settle() ends it.
-static void flow_close(struct rk_worker *worker, struct rk_tcp_flow *flow, bool reset)
+void tcp_close_flow(struct rk_worker *worker, struct rk_tcp_flow *flow, bool reset)
 {
 	if (flow->state == TCP_CLOSING)
 		return;
@@ -76,7 +61,7 @@ static void flow_settle(struct rk_worker *worker, struct rk_tcp_flow *flow)
 		flow_free(worker, flow);
 }
 
-static void flow_note_error(struct rk_worker *worker, const struct rk_tcp_flow *flow,
+void tcp_note_error(struct rk_worker *worker, const struct rk_tcp_flow *flow,
 	enum rk_error_phase phase, int error)
 {
 	error_record_write(&flow->share->error, phase, error,
@@ -96,32 +81,17 @@ static void count_failure(struct rk_worker *worker, const struct rk_tcp_flow *fl
 		worker_reached(worker, flow->share, false);
 }
 
-static bool is_reset(int error)
-{
-	return error == ECONNRESET || error == EPIPE;
-}
-
-// `side`: whose socket broke. Once: the other lane may see it, too.
-static void count_reset(struct rk_tcp_flow *flow, enum rk_lane_index side, int error)
-{
-	if (!is_reset(error) || flow->reset_counted)
-		return;
-	flow->reset_counted = true;
-	count_one(&flow->share->counters,
-		side == LANE_IN ? COUNT_RESET_BY_CLIENT : COUNT_RESET_BY_CHILD);
-}
-
-static void flow_fail(
+void tcp_fail_flow(
 	struct rk_worker *worker, struct rk_tcp_flow *flow, enum rk_error_phase phase, int error)
 {
-	flow_note_error(worker, flow, phase, error);
+	tcp_note_error(worker, flow, phase, error);
 	if (flow->state != TCP_OPEN)
 		count_failure(worker, flow, phase, error);
-	flow_close(worker, flow, true);
+	tcp_close_flow(worker, flow, true);
 }
 
 // True when the client's descriptor was none: then it is not ours to close.
-static bool flow_drop_bogus(struct rk_worker *worker, struct rk_tcp_flow *flow, int error)
+bool tcp_drop_bogus_client(struct rk_worker *worker, struct rk_tcp_flow *flow, int error)
 {
 	if (error != EBADF && error != ENOTSOCK)
 		return false;
@@ -162,7 +132,7 @@ static int try_target(struct rk_worker *worker, struct rk_tcp_flow *flow)
 	}
 	flow->state = TCP_CONNECTING;
 	flow->in_flight++;
-	ring_connect(worker->ring, flow->fds[LANE_OUT], &target, flow_tag(flow, OP_TCP_CONNECT));
+	ring_connect(worker->ring, flow->fds[LANE_OUT], &target, tcp_tag(flow, OP_TCP_CONNECT));
 	return 0;
 }
 
@@ -175,7 +145,7 @@ static void flow_connect(struct rk_worker *worker, struct rk_tcp_flow *flow)
 		result = try_target(worker, flow);
 	} while (result < 0 && route_retry(&flow->route, flow->share, -result));
 	if (result < 0)
-		flow_fail(worker, flow, ERROR_CONNECT, -result);
+		tcp_fail_flow(worker, flow, ERROR_CONNECT, -result);
 }
 
 // Finds out who the client is, and so where its flow leads. 0 or -errno.
@@ -216,8 +186,8 @@ void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)
 	if (result == 0) {
 		flow_connect(worker, flow);
 	} else {
-		flow_drop_bogus(worker, flow, -result);
-		flow_fail(worker, flow, ERROR_ACCEPT, -result);
+		tcp_drop_bogus_client(worker, flow, -result);
+		tcp_fail_flow(worker, flow, ERROR_ACCEPT, -result);
 	}
 	flow_settle(worker, flow);
 }
@@ -244,7 +214,7 @@ void tcp_pool_starved(struct rk_worker *worker, enum rk_socket_kind kind, int er
 	while ((node = list_first(&worker->pool.kinds[kind].waiting))) {
 		struct rk_tcp_flow *flow = RK_CONTAINER_OF(node, struct rk_tcp_flow, waiting);
 
-		flow_fail(worker, flow, ERROR_SOCKET, error);
+		tcp_fail_flow(worker, flow, ERROR_SOCKET, error);
 		flow_settle(worker, flow);
 	}
 }
@@ -253,182 +223,9 @@ void tcp_connect_timeout(struct rk_worker *worker, struct rk_timer *timer)
 {
 	struct rk_tcp_flow *flow = RK_CONTAINER_OF(timer, struct rk_tcp_flow, timer);
 
-	flow_fail(
+	tcp_fail_flow(
 		worker, flow, flow->state == TCP_WAITING ? ERROR_SOCKET : ERROR_CONNECT, ETIMEDOUT);
 	flow_settle(worker, flow);
-}
-
-// --- moving bytes
-
-// Receives at most `most` bytes, twice that in an unlucky case, when the lane has room.
-static void lane_receive_some(
-	struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index, size_t most)
-{
-	struct rk_lane *lane = &flow->lanes[index];
-	size_t room = lane_room(lane, worker->stream_buffers_held);
-
-	if (lane->flags & (LANE_RECEIVING | LANE_STARVED | LANE_EOF) || room == 0)
-		return;
-	lane->flags |= LANE_RECEIVING;
-	flow->in_flight++;
-	ring_receive(worker->ring, flow->fds[index], room < most ? room : most,
-		flow_tag(flow, receive_operation[index]));
-}
-
-static void lane_starve(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
-{
-	flow->lanes[index].flags |= LANE_STARVED;
-	if (!node_is_linked(&flow->waiting))
-		list_append(&worker->starved, &flow->waiting);
-}
-
-// While flows wait for buffers everybody queues behind them: a few that receive without a pause
-// would take all that one turn has, each turn anew.
-static void lane_receive(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
-{
-	const struct rk_lane *lane = &flow->lanes[index];
-
-	if (lane->flags & (LANE_RECEIVING | LANE_EOF))
-		return;
-	if (list_first(&worker->starved))
-		lane_starve(worker, flow, index);
-	else
-		lane_receive_some(worker, flow, index, LANE_LIMIT);
-}
-
-// Polls the half-closed source of a lane: for a reset, and to send there (see SEND_NOW).
-static void watch_source(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
-{
-	if (flow->watched & 1u << index)
-		return;
-	flow->watched |= (uint8_t)(1u << index);
-	flow->in_flight++;
-	ring_poll(worker->ring, flow->fds[index], POLLOUT, flow_tag(flow, watch_operation[index]));
-}
-
-static void lane_send(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
-{
-	struct rk_lane *lane = &flow->lanes[index];
-	bool half_closed = flow->lanes[!index].flags & LANE_EOF;
-	struct iovec iov[RING_SEND_SEGMENTS];
-	unsigned count;
-
-	if (lane->flags & (LANE_SENDING | LANE_BLOCKED))
-		return;
-	count = lane_gather(lane, worker->ring, iov);
-	lane->flags |= LANE_SENDING;
-	flow->in_flight++;
-	ring_send(worker->ring, flow->fds[!index], iov, count, half_closed ? SEND_NOW : SEND_ALL,
-		flow_tag(flow, send_operation[index]));
-}
-
-// The source ended and every byte of it was sent on: pass the end on.
-static void lane_finish(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
-{
-	struct rk_lane *lane = &flow->lanes[index];
-
-	if (lane->flags & LANE_BROKEN) {
-		flow_close(worker, flow, true);
-		return;
-	}
-	lane->flags |= LANE_DONE;
-	if (flow->lanes[!index].flags & LANE_DONE) {
-		flow_close(worker, flow, false);
-		return;
-	}
-	// Not through the ring: io_uring gives every shutdown to a kernel thread (Linux 6.18), and
-	// the call never blocks. ENOTCONN: a reset, which shows in the next receive. After any
-	// other failure the end would never arrive.
-	if (shutdown(flow->fds[!index], SHUT_WR) < 0 && errno != ENOTCONN) {
-		flow_fail(worker, flow, index == LANE_IN ? ERROR_TO_CHILD : ERROR_TO_CLIENT, errno);
-		return;
-	}
-	timer_start(&worker->timers, &flow->timer, TIMER_HALF_CLOSED);
-}
-
-static void lane_ended(
-	struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index, int error)
-{
-	struct rk_lane *lane = &flow->lanes[index];
-
-	lane->flags |= LANE_EOF;
-	if (error) {
-		lane->flags |= LANE_BROKEN;
-		count_reset(flow, index, error);
-		flow_note_error(worker, flow,
-			index == LANE_IN ? ERROR_FROM_CLIENT : ERROR_FROM_CHILD, error);
-	}
-	if (lane->bytes == 0)
-		lane_finish(worker, flow, index);
-}
-
-static void receive_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index,
-	const struct rk_completion *completion)
-{
-	struct rk_lane *lane = &flow->lanes[index];
-	int result = completion->result;
-
-	if (!(completion->flags & RING_MORE)) {
-		lane->flags &= (uint8_t)~LANE_RECEIVING;
-		flow->in_flight--;
-	}
-	if (flow->state == TCP_CLOSING) {
-		if (completion->flags & RING_BUFFER)
-			lane_discard(worker->ring, completion->buffer, (uint32_t)result);
-		return;
-	}
-	if (result > 0) {
-		flow->active_ms = worker->timers.now_ms;
-		if (lane_push(lane, worker->ring, completion->buffer, (uint32_t)result,
-			    &worker->stream_buffers_held) < 0) {
-			flow_fail(worker, flow,
-				index == LANE_IN ? ERROR_FROM_CLIENT : ERROR_FROM_CHILD, ENOBUFS);
-			return;
-		}
-		lane_send(worker, flow, index);
-		lane_receive(worker, flow, index);
-	} else if (result == -ENOBUFS) {
-		count_one(&flow->share->counters, COUNT_BUFFER_WAITS);
-		lane_starve(worker, flow, index);
-	} else if (index == LANE_IN && flow_drop_bogus(worker, flow, -result)) {
-		flow_fail(worker, flow, ERROR_ACCEPT, -result);
-	} else {
-		lane_ended(worker, flow, index, -result);
-	}
-}
-
-static void send_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index,
-	const struct rk_completion *completion)
-{
-	struct rk_counters *counters = &flow->share->counters;
-	struct rk_lane *lane = &flow->lanes[index];
-
-	lane->flags &= (uint8_t)~LANE_SENDING;
-	flow->in_flight--;
-	if (flow->state == TCP_CLOSING)
-		return;
-	if (completion->result == -EAGAIN) {
-		lane->flags |= LANE_BLOCKED;
-		watch_source(worker, flow, !index);
-		return;
-	}
-	if (completion->result < 0) {
-		count_reset(flow, !index, -completion->result);
-		flow_fail(worker, flow, index == LANE_IN ? ERROR_TO_CHILD : ERROR_TO_CLIENT,
-			-completion->result);
-		return;
-	}
-	count_add(counters, index == LANE_IN ? COUNT_BYTES_IN : COUNT_BYTES_OUT,
-		(uint64_t)completion->result);
-	flow->bytes[index] += (uint64_t)completion->result;
-	flow->active_ms = worker->timers.now_ms;
-	lane_pop(lane, worker->ring, (uint32_t)completion->result, &worker->stream_buffers_held);
-	if (lane->bytes > 0)
-		lane_send(worker, flow, index);
-	else if (lane->flags & LANE_EOF)
-		lane_finish(worker, flow, index);
-	if (flow->state == TCP_OPEN)
-		lane_receive(worker, flow, index);
 }
 
 // To a server that expects it, before the client's first byte. 0 or -errno.
@@ -457,7 +254,7 @@ static void connect_failed(struct rk_worker *worker, struct rk_tcp_flow *flow, i
 	if (route_retry(&flow->route, flow->share, error))
 		flow_connect(worker, flow);
 	else
-		flow_fail(worker, flow, ERROR_CONNECT, error);
+		tcp_fail_flow(worker, flow, ERROR_CONNECT, error);
 }
 
 static void connect_complete(
@@ -475,7 +272,7 @@ static void connect_complete(
 	if (flow->share->forward.proxy_protocol != PROXY_PROTOCOL_OFF)
 		result = send_proxy_header(flow);
 	if (result < 0) {
-		flow_fail(worker, flow, ERROR_TO_CHILD, -result);
+		tcp_fail_flow(worker, flow, ERROR_TO_CHILD, -result);
 		return;
 	}
 	route_remember(&flow->route, flow->share);
@@ -483,72 +280,10 @@ static void connect_complete(
 	worker_reached(worker, flow->share, true);
 	flow->state = TCP_OPEN;
 	timer_stop(&flow->timer);
-	lane_receive(worker, flow, LANE_IN);
-	lane_receive(worker, flow, LANE_OUT);
+	tcp_start_lanes(worker, flow);
 }
 
-void tcp_buffers_free(struct rk_worker *worker)
-{
-	struct rk_node *node;
-
-	for (unsigned i = 0; i < STARVED_FLOWS && worker->stream_buffers_held < STREAM_BUFFER_COUNT;
-		i++) {
-		struct rk_tcp_flow *flow;
-
-		node = list_first(&worker->starved);
-		if (!node)
-			return;
-		flow = RK_CONTAINER_OF(node, struct rk_tcp_flow, waiting);
-		list_remove(node);
-		for (unsigned lane = 0; lane < LANE_COUNT; lane++) {
-			if (!(flow->lanes[lane].flags & LANE_STARVED))
-				continue;
-			flow->lanes[lane].flags &= (uint8_t)~LANE_STARVED;
-			lane_receive_some(worker, flow, lane, STARVED_BYTES);
-		}
-	}
-}
-
-bool tcp_buffers_wanted(const struct rk_worker *worker)
-{
-	return list_first(&worker->starved) && worker->stream_buffers_held < STREAM_BUFFER_COUNT;
-}
-
-// --- half-closed flows
-
-void tcp_half_closed_timeout(struct rk_worker *worker, struct rk_timer *timer)
-{
-	struct rk_tcp_flow *flow = RK_CONTAINER_OF(timer, struct rk_tcp_flow, timer);
-
-	for (unsigned i = 0; i < LANE_COUNT; i++)
-		if (flow->lanes[i].flags & LANE_EOF)
-			watch_source(worker, flow, i);
-}
-
-static void watch_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index,
-	const struct rk_completion *completion)
-{
-	struct rk_lane *back = &flow->lanes[!index];
-
-	if (!(completion->flags & RING_MORE)) {
-		flow->watched &= (uint8_t) ~(1u << index);
-		flow->in_flight--;
-	}
-	if (flow->state == TCP_CLOSING)
-		return;
-	if (completion->result < 0 || completion->result & (POLLERR | POLLHUP)) {
-		count_reset(flow, index, ECONNRESET);
-		flow_fail(worker, flow, index == LANE_IN ? ERROR_FROM_CLIENT : ERROR_FROM_CHILD,
-			ECONNRESET);
-		return;
-	}
-	if (!(completion->flags & RING_MORE))
-		watch_source(worker, flow, index);
-	if (back->flags & LANE_BLOCKED && completion->result & POLLOUT) {
-		back->flags &= (uint8_t)~LANE_BLOCKED;
-		lane_send(worker, flow, !index);
-	}
-}
+// --- events of the worker
 
 void tcp_complete(struct rk_worker *worker, const struct rk_completion *completion)
 {
@@ -566,15 +301,15 @@ void tcp_complete(struct rk_worker *worker, const struct rk_completion *completi
 		break;
 	case OP_TCP_RECEIVE_IN:
 	case OP_TCP_RECEIVE_OUT:
-		receive_complete(worker, flow, operation == OP_TCP_RECEIVE_OUT, completion);
+		tcp_receive_complete(worker, flow, operation == OP_TCP_RECEIVE_OUT, completion);
 		break;
 	case OP_TCP_SEND_IN:
 	case OP_TCP_SEND_OUT:
-		send_complete(worker, flow, operation == OP_TCP_SEND_OUT, completion);
+		tcp_send_complete(worker, flow, operation == OP_TCP_SEND_OUT, completion);
 		break;
 	case OP_TCP_WATCH_IN:
 	case OP_TCP_WATCH_OUT:
-		watch_complete(worker, flow, operation == OP_TCP_WATCH_OUT, completion);
+		tcp_watch_complete(worker, flow, operation == OP_TCP_WATCH_OUT, completion);
 		break;
 	}
 	flow_settle(worker, flow);
@@ -587,7 +322,7 @@ void tcp_reset_all(struct rk_worker *worker)
 
 		if (!(slot->generation & 1u))
 			continue;
-		flow_close(worker, (struct rk_tcp_flow *)slot, true);
+		tcp_close_flow(worker, (struct rk_tcp_flow *)slot, true);
 		flow_settle(worker, (struct rk_tcp_flow *)slot);
 	}
 }

@@ -1,6 +1,6 @@
 // tcp.h: the life of a TCP flow: client's socket, child's socket, one lane each way.
 //
-// How it works, by state (tcp.c; the arrows are the only changes):
+// How it works, by state (tcp.c, and tcp_move.c for TCP_OPEN; the arrows are the only changes):
 //
 //   TCP_WAITING     the client is accepted, the pool has no socket of the right kind
 //      |            in: pool refilled -> TCP_CONNECTING, time-out -> TCP_CLOSING (reset)

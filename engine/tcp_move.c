@@ -1,0 +1,285 @@
+// tcp_move.c: what happens to a byte of a TCP flow.
+//
+// How it works: a receive brings bytes from one socket into the lane, a send passes on what the
+// lane holds, and its completion makes room for the next receive; both may be in flight. A receive
+// that finds no buffer puts its flow into the worker's queue of starved flows, which
+// tcp_buffers_free() serves. The end of a source is passed on behind its last byte; from then on
+// the source is watched, for a reset and for room to send into it.
+
+#include "engine/tcp_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+
+static const uint8_t receive_operation[LANE_COUNT] = {OP_TCP_RECEIVE_IN, OP_TCP_RECEIVE_OUT};
+static const uint8_t send_operation[LANE_COUNT] = {OP_TCP_SEND_IN, OP_TCP_SEND_OUT};
+static const uint8_t watch_operation[LANE_COUNT] = {OP_TCP_WATCH_IN, OP_TCP_WATCH_OUT};
+
+// Flows that wait for buffers get them in turns, so few and so little at a time that all of a turn
+// find some: a receive may bring twice what it was given, and a flow has two lanes.
+#define STARVED_BYTES ((size_t)STREAM_BUFFER_SIZE)
+#define STARVED_FLOWS (STREAM_BUFFER_READY / 4)
+
+static bool is_reset(int error)
+{
+	return error == ECONNRESET || error == EPIPE;
+}
+
+// `side`: whose socket broke. Once: the other lane may see it, too.
+static void count_reset(struct rk_tcp_flow *flow, enum rk_lane_index side, int error)
+{
+	if (!is_reset(error) || flow->reset_counted)
+		return;
+	flow->reset_counted = true;
+	count_one(&flow->share->counters,
+		side == LANE_IN ? COUNT_RESET_BY_CLIENT : COUNT_RESET_BY_CHILD);
+}
+
+// --- receiving
+
+// Receives at most `most` bytes, twice that in an unlucky case, when the lane has room.
+static void lane_receive_some(
+	struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index, size_t most)
+{
+	struct rk_lane *lane = &flow->lanes[index];
+	size_t room = lane_room(lane, worker->stream_buffers_held);
+
+	if (lane->flags & (LANE_RECEIVING | LANE_STARVED | LANE_EOF) || room == 0)
+		return;
+	lane->flags |= LANE_RECEIVING;
+	flow->in_flight++;
+	ring_receive(worker->ring, flow->fds[index], room < most ? room : most,
+		tcp_tag(flow, receive_operation[index]));
+}
+
+static void lane_starve(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
+{
+	flow->lanes[index].flags |= LANE_STARVED;
+	if (!node_is_linked(&flow->waiting))
+		list_append(&worker->starved, &flow->waiting);
+}
+
+// While flows wait for buffers everybody queues behind them: a few that receive without a pause
+// would take all that one turn has, each turn anew.
+static void lane_receive(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
+{
+	const struct rk_lane *lane = &flow->lanes[index];
+
+	if (lane->flags & (LANE_RECEIVING | LANE_EOF))
+		return;
+	if (list_first(&worker->starved))
+		lane_starve(worker, flow, index);
+	else
+		lane_receive_some(worker, flow, index, LANE_LIMIT);
+}
+
+// --- sending
+
+// Polls the half-closed source of a lane: for a reset, and to send there (see SEND_NOW).
+static void watch_source(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
+{
+	if (flow->watched & 1u << index)
+		return;
+	flow->watched |= (uint8_t)(1u << index);
+	flow->in_flight++;
+	ring_poll(worker->ring, flow->fds[index], POLLOUT, tcp_tag(flow, watch_operation[index]));
+}
+
+static void lane_send(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
+{
+	struct rk_lane *lane = &flow->lanes[index];
+	bool half_closed = flow->lanes[!index].flags & LANE_EOF;
+	struct iovec iov[RING_SEND_SEGMENTS];
+	unsigned count;
+
+	if (lane->flags & (LANE_SENDING | LANE_BLOCKED))
+		return;
+	count = lane_gather(lane, worker->ring, iov);
+	lane->flags |= LANE_SENDING;
+	flow->in_flight++;
+	ring_send(worker->ring, flow->fds[!index], iov, count, half_closed ? SEND_NOW : SEND_ALL,
+		tcp_tag(flow, send_operation[index]));
+}
+
+// The source ended and every byte of it was sent on: pass the end on.
+static void lane_finish(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
+{
+	struct rk_lane *lane = &flow->lanes[index];
+
+	if (lane->flags & LANE_BROKEN) {
+		tcp_close_flow(worker, flow, true);
+		return;
+	}
+	lane->flags |= LANE_DONE;
+	if (flow->lanes[!index].flags & LANE_DONE) {
+		tcp_close_flow(worker, flow, false);
+		return;
+	}
+	// Not through the ring: io_uring gives every shutdown to a kernel thread (Linux 6.18), and
+	// the call never blocks. ENOTCONN: a reset, which shows in the next receive. After any
+	// other failure the end would never arrive.
+	if (shutdown(flow->fds[!index], SHUT_WR) < 0 && errno != ENOTCONN) {
+		tcp_fail_flow(
+			worker, flow, index == LANE_IN ? ERROR_TO_CHILD : ERROR_TO_CLIENT, errno);
+		return;
+	}
+	timer_start(&worker->timers, &flow->timer, TIMER_HALF_CLOSED);
+}
+
+static void lane_ended(
+	struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index, int error)
+{
+	struct rk_lane *lane = &flow->lanes[index];
+
+	lane->flags |= LANE_EOF;
+	if (error) {
+		lane->flags |= LANE_BROKEN;
+		count_reset(flow, index, error);
+		tcp_note_error(worker, flow,
+			index == LANE_IN ? ERROR_FROM_CLIENT : ERROR_FROM_CHILD, error);
+	}
+	if (lane->bytes == 0)
+		lane_finish(worker, flow, index);
+}
+
+// --- completions
+
+void tcp_receive_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index,
+	const struct rk_completion *completion)
+{
+	struct rk_lane *lane = &flow->lanes[index];
+	int result = completion->result;
+
+	if (!(completion->flags & RING_MORE)) {
+		lane->flags &= (uint8_t)~LANE_RECEIVING;
+		flow->in_flight--;
+	}
+	if (flow->state == TCP_CLOSING) {
+		if (completion->flags & RING_BUFFER)
+			lane_discard(worker->ring, completion->buffer, (uint32_t)result);
+		return;
+	}
+	if (result > 0) {
+		flow->active_ms = worker->timers.now_ms;
+		if (lane_push(lane, worker->ring, completion->buffer, (uint32_t)result,
+			    &worker->stream_buffers_held) < 0) {
+			tcp_fail_flow(worker, flow,
+				index == LANE_IN ? ERROR_FROM_CLIENT : ERROR_FROM_CHILD, ENOBUFS);
+			return;
+		}
+		lane_send(worker, flow, index);
+		lane_receive(worker, flow, index);
+	} else if (result == -ENOBUFS) {
+		count_one(&flow->share->counters, COUNT_BUFFER_WAITS);
+		lane_starve(worker, flow, index);
+	} else if (index == LANE_IN && tcp_drop_bogus_client(worker, flow, -result)) {
+		tcp_fail_flow(worker, flow, ERROR_ACCEPT, -result);
+	} else {
+		lane_ended(worker, flow, index, -result);
+	}
+}
+
+void tcp_send_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index,
+	const struct rk_completion *completion)
+{
+	struct rk_counters *counters = &flow->share->counters;
+	struct rk_lane *lane = &flow->lanes[index];
+
+	lane->flags &= (uint8_t)~LANE_SENDING;
+	flow->in_flight--;
+	if (flow->state == TCP_CLOSING)
+		return;
+	if (completion->result == -EAGAIN) {
+		lane->flags |= LANE_BLOCKED;
+		watch_source(worker, flow, !index);
+		return;
+	}
+	if (completion->result < 0) {
+		count_reset(flow, !index, -completion->result);
+		tcp_fail_flow(worker, flow, index == LANE_IN ? ERROR_TO_CHILD : ERROR_TO_CLIENT,
+			-completion->result);
+		return;
+	}
+	count_add(counters, index == LANE_IN ? COUNT_BYTES_IN : COUNT_BYTES_OUT,
+		(uint64_t)completion->result);
+	flow->bytes[index] += (uint64_t)completion->result;
+	flow->active_ms = worker->timers.now_ms;
+	lane_pop(lane, worker->ring, (uint32_t)completion->result, &worker->stream_buffers_held);
+	if (lane->bytes > 0)
+		lane_send(worker, flow, index);
+	else if (lane->flags & LANE_EOF)
+		lane_finish(worker, flow, index);
+	if (flow->state == TCP_OPEN)
+		lane_receive(worker, flow, index);
+}
+
+void tcp_start_lanes(struct rk_worker *worker, struct rk_tcp_flow *flow)
+{
+	lane_receive(worker, flow, LANE_IN);
+	lane_receive(worker, flow, LANE_OUT);
+}
+
+// --- flows that wait for buffers
+
+void tcp_buffers_free(struct rk_worker *worker)
+{
+	struct rk_node *node;
+
+	for (unsigned i = 0; i < STARVED_FLOWS && worker->stream_buffers_held < STREAM_BUFFER_COUNT;
+		i++) {
+		struct rk_tcp_flow *flow;
+
+		node = list_first(&worker->starved);
+		if (!node)
+			return;
+		flow = RK_CONTAINER_OF(node, struct rk_tcp_flow, waiting);
+		list_remove(node);
+		for (unsigned lane = 0; lane < LANE_COUNT; lane++) {
+			if (!(flow->lanes[lane].flags & LANE_STARVED))
+				continue;
+			flow->lanes[lane].flags &= (uint8_t)~LANE_STARVED;
+			lane_receive_some(worker, flow, lane, STARVED_BYTES);
+		}
+	}
+}
+
+bool tcp_buffers_wanted(const struct rk_worker *worker)
+{
+	return list_first(&worker->starved) && worker->stream_buffers_held < STREAM_BUFFER_COUNT;
+}
+
+// --- half-closed flows
+
+void tcp_half_closed_timeout(struct rk_worker *worker, struct rk_timer *timer)
+{
+	struct rk_tcp_flow *flow = RK_CONTAINER_OF(timer, struct rk_tcp_flow, timer);
+
+	for (unsigned i = 0; i < LANE_COUNT; i++)
+		if (flow->lanes[i].flags & LANE_EOF)
+			watch_source(worker, flow, i);
+}
+
+void tcp_watch_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index,
+	const struct rk_completion *completion)
+{
+	struct rk_lane *back = &flow->lanes[!index];
+
+	if (!(completion->flags & RING_MORE)) {
+		flow->watched &= (uint8_t) ~(1u << index);
+		flow->in_flight--;
+	}
+	if (flow->state == TCP_CLOSING)
+		return;
+	if (completion->result < 0 || completion->result & (POLLERR | POLLHUP)) {
+		count_reset(flow, index, ECONNRESET);
+		tcp_fail_flow(worker, flow, index == LANE_IN ? ERROR_FROM_CLIENT : ERROR_FROM_CHILD,
+			ECONNRESET);
+		return;
+	}
+	if (!(completion->flags & RING_MORE))
+		watch_source(worker, flow, index);
+	if (back->flags & LANE_BLOCKED && completion->result & POLLOUT) {
+		back->flags &= (uint8_t)~LANE_BLOCKED;
+		lane_send(worker, flow, !index);
+	}
+}

@@ -250,18 +250,26 @@ bool tcp_buffers_wanted(const struct rk_worker *worker)
 
 // --- half-closed flows
 
+// Whether the source of a lane has ended and so has what goes there. The kernel reports such a
+// socket as hung up, which is no reset: the lane may still hold bytes of it for a slow reader.
+static bool both_ways_ended(const struct rk_tcp_flow *flow, unsigned index)
+{
+	return flow->lanes[!index].flags & LANE_DONE;
+}
+
 void tcp_half_closed_timeout(struct rk_worker *worker, struct rk_timer *timer)
 {
 	struct rk_tcp_flow *flow = RK_CONTAINER_OF(timer, struct rk_tcp_flow, timer);
 
 	for (unsigned i = 0; i < LANE_COUNT; i++)
-		if (flow->lanes[i].flags & LANE_EOF)
+		if (flow->lanes[i].flags & LANE_EOF && !both_ways_ended(flow, i))
 			watch_source(worker, flow, i);
 }
 
 void tcp_watch_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index,
 	const struct rk_completion *completion)
 {
+	short broken = both_ways_ended(flow, index) ? POLLERR : POLLERR | POLLHUP;
 	struct rk_lane *back = &flow->lanes[!index];
 
 	if (!(completion->flags & RING_MORE)) {
@@ -270,13 +278,13 @@ void tcp_watch_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsi
 	}
 	if (flow->state == TCP_CLOSING)
 		return;
-	if (completion->result < 0 || completion->result & (POLLERR | POLLHUP)) {
+	if (completion->result < 0 || completion->result & broken) {
 		count_reset(flow, index, ECONNRESET);
 		tcp_fail_flow(worker, flow, index == LANE_IN ? ERROR_FROM_CLIENT : ERROR_FROM_CHILD,
 			ECONNRESET);
 		return;
 	}
-	if (!(completion->flags & RING_MORE))
+	if (!(completion->flags & RING_MORE) && !both_ways_ended(flow, index))
 		watch_source(worker, flow, index);
 	if (back->flags & LANE_BLOCKED && completion->result & POLLOUT) {
 		back->flags &= (uint8_t)~LANE_BLOCKED;

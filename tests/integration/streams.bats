@@ -54,3 +54,32 @@ resets() {
 @test "streams: a reset comes out as a reset, in every situation, through epoll" {
 	resets epoll
 }
+
+# late IO: both ends have ended their streams, and the engine holds the rest for seconds. How many
+# bytes the kernel takes off it depends on the host, so there are several lengths.
+late() {
+	local length ports=() specs=() clients=()
+	for length in 3 4 5 6 7 8; do
+		ports[length]=$(free_port)
+		specs+=("127.0.0.1:${ports[length]}:700$length/tcp")
+	done
+	write_config "$DIR/late.ini" "${specs[@]}" </dev/null
+	RK_IO=$1 engine_start "$DIR/late.ini"
+	for length in "${!ports[@]}"; do
+		server_start "late-$1-$length" "$RK_TOOLS/tcp-server" source 127.0.0.1 "700$length" "${length}000000"
+		tool tcp-client late 127.0.0.1 "${ports[length]}" >"$DIR/late.$length" 2>&1 3>&- &
+		clients+=($!)
+	done
+	wait "${clients[@]}"
+	for length in "${!ports[@]}"; do
+		assert_match "$(cat "$DIR/late.$length")" "^eof ${length}000000 "
+	done
+}
+
+@test "streams: a late reader gets all that was sent before both ends, through io_uring" {
+	late io_uring
+}
+
+@test "streams: a late reader gets all that was sent before both ends, through epoll" {
+	late epoll
+}

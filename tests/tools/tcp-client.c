@@ -3,6 +3,9 @@
 //   tcp-client half-close IP PORT BYTES  sends BYTES, ends its direction, prints the answer after
 //                                        a line "sent BYTES HASH"
 //   tcp-client receive IP PORT           checks that it gets pattern 7 from the first byte on
+//   tcp-client late IP PORT              ends its direction at once, reads nothing for LATE_US,
+//   then
+//                                        like receive
 //   tcp-client greeted IP PORT BYTES     reads to EOF first, then sends BYTES and closes
 //   tcp-client reset IP PORT BYTES       sends BYTES, waits for the other side to read, sends RST
 //   tcp-client observe IP PORT BYTES     sends BYTES, then waits for the end
@@ -25,6 +28,7 @@
 #define TIMEOUT_S      30
 #define RESET_DELAY_US 300000
 #define FILL_IDLE_MS   2000
+#define LATE_US        2500000
 
 static uint64_t started_ms;
 
@@ -92,6 +96,17 @@ static void run_receive(int fd, uint64_t bytes)
 	print_end(got == 0, bytes);
 }
 
+static void run_late(int fd, uint64_t bytes)
+{
+	int room = 65536;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	if (shutdown(fd, SHUT_WR) < 0)
+		tool_fail("shutdown: %s", strerror(errno));
+	usleep(LATE_US);
+	run_receive(fd, bytes);
+}
+
 static void run_greeted(int fd, uint64_t bytes)
 {
 	struct tool_digest digest;
@@ -149,6 +164,7 @@ static const struct {
 } modes[] = {
 	{"half-close", run_half_close, true},
 	{"receive", run_receive, false},
+	{"late", run_late, false},
 	{"greeted", run_greeted, true},
 	{"reset", run_reset, true},
 	{"observe", run_observe, true},

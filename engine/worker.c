@@ -396,27 +396,32 @@ static void rest(struct rk_worker *worker)
 	worker->worked = !worker->clock_stale;
 }
 
+int worker_turn(struct rk_worker *worker)
+{
+	int result;
+
+	worker->clock_stale = true;
+	result = ring_wait(worker->ring, next_wait_ms(worker), dispatch, worker);
+	if (result < 0)
+		return result;
+	rest(worker);
+	run_timers(worker);
+	tcp_buffers_free(worker);
+	udp_buffers_free(worker);
+	return 0;
+}
+
 static void worker_loop(struct rk_worker *worker)
 {
-	ring_poll(worker->ring, worker->mailbox[0], POLLIN, tag_make(OP_MAILBOX, 0, 0));
 	while (!worker->stopping && !worker->broken) {
-		int result;
+		int result = worker_turn(worker);
 
-		worker->clock_stale = true;
-		result = ring_wait(worker->ring, next_wait_ms(worker), dispatch, worker);
-		if (result < 0) {
+		if (result < 0)
 			worker_break(worker, -result);
-			break;
-		}
-		rest(worker);
-		run_timers(worker);
-		tcp_buffers_free(worker);
-		udp_buffers_free(worker);
 	}
 }
 
-// Ends the flows and waits until their last operation has completed.
-static void worker_drain(struct rk_worker *worker)
+void worker_drain(struct rk_worker *worker)
 {
 	tcp_reset_all(worker);
 	udp_close_flows(worker, NULL);
@@ -426,7 +431,7 @@ static void worker_drain(struct rk_worker *worker)
 	ring_wait(worker->ring, 0, dispatch, worker);
 }
 
-static int worker_open(struct rk_worker *worker)
+int worker_open(struct rk_worker *worker)
 {
 	const struct rk_ring_options ring_options = {
 		.io = worker->options.io,
@@ -461,12 +466,14 @@ static int worker_open(struct rk_worker *worker)
 			&worker->udp_flows, sizeof(struct rk_udp_flow), worker->options.max_flows);
 	if (result == 0)
 		result = udp_table_open(worker);
-	if (result == 0)
+	if (result == 0 && !worker->ring)
 		result = ring_open(&worker->ring, &ring_options);
+	if (result == 0)
+		ring_poll(worker->ring, worker->mailbox[0], POLLIN, tag_make(OP_MAILBOX, 0, 0));
 	return result;
 }
 
-static void worker_close(struct rk_worker *worker)
+void worker_close(struct rk_worker *worker)
 {
 	ring_close(worker->ring);
 	scout_close(&worker->scout);

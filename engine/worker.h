@@ -128,6 +128,15 @@ void worker_free(struct rk_worker *worker);
 int worker_command(struct rk_worker *worker, struct rk_command *command);
 // Thread entry; `argument` is the struct rk_worker.
 void *worker_run(void *argument);
+// What a worker's thread consists of, for a thread that does it step by step.
+// Opens everything that the worker has, and a ring unless `ring` is one already (taken over).
+// 0 or -errno; worker_close() is due either way.
+int worker_open(struct rk_worker *worker);
+// One turn of the loop. 0, or -errno when the ring broke.
+int worker_turn(struct rk_worker *worker);
+// Ends the flows and waits until their last operation has completed.
+void worker_drain(struct rk_worker *worker);
+void worker_close(struct rk_worker *worker);
 
 // How many flows may still begin.
 static inline uint32_t worker_room(const struct rk_worker *worker)

@@ -7,11 +7,19 @@
 
 #include <errno.h>
 
-static void reset_on_close(int fd)
+// What a call says of the number of a descriptor that an accept made up.
+static bool is_bogus(int error)
+{
+	return error == EBADF || error == ENOTSOCK;
+}
+
+// False: `fd` is no socket.
+static bool reset_on_close(int fd)
 {
 	struct linger linger = {.l_onoff = 1, .l_linger = 0};
 
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	return setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) == 0 ||
+	       !is_bogus(errno);
 }
 
 static void close_socket(struct rk_worker *worker, int *fd, bool reset)
@@ -93,7 +101,7 @@ void tcp_fail_flow(
 // True when the client's descriptor was none: then it is not ours to close.
 bool tcp_drop_bogus_client(struct rk_worker *worker, struct rk_tcp_flow *flow, int error)
 {
-	if (error != EBADF && error != ENOTSOCK)
+	if (!is_bogus(error))
 		return false;
 	flow->fds[LANE_IN] = -1;
 	listener_accept_singly(worker);
@@ -156,12 +164,23 @@ static int flow_route(
 	socklen_t length = sizeof(flow->client);
 
 	if (getpeername(flow->fds[LANE_IN], &flow->client.sa, &length) < 0) {
+		int error = errno;
+
 		flow->client = listener->addr; // its family
 		addr_set_port(&flow->client, 0);
-		if (share->forward.source_ip != SOURCE_IP_OFF)
-			return -errno;
+		// A bogus one must not live until a failure closes it.
+		if (share->forward.source_ip != SOURCE_IP_OFF || is_bogus(error))
+			return -error;
 	}
 	return route_start(worker, &flow->route, listener, &flow->client) ? 0 : -EADDRNOTAVAIL;
+}
+
+static void refuse_client(struct rk_worker *worker, int fd)
+{
+	if (reset_on_close(fd))
+		close_socket(worker, &fd, false);
+	else
+		listener_accept_singly(worker);
 }
 
 void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)
@@ -173,7 +192,7 @@ void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)
 	count_one(&share->counters, COUNT_TOTAL);
 	if (!flow) {
 		count_one(&share->counters, COUNT_FAILED);
-		close_socket(worker, &fd, true);
+		refuse_client(worker, fd);
 		return;
 	}
 	flow->share = share;

@@ -279,9 +279,11 @@ void tcp_watch_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsi
 	if (flow->state == TCP_CLOSING)
 		return;
 	if (completion->result < 0 || completion->result & broken) {
-		count_reset(flow, index, ECONNRESET);
+		int error = completion->result < 0 ? -completion->result : ECONNRESET;
+
+		count_reset(flow, index, error);
 		tcp_fail_flow(worker, flow, index == LANE_IN ? ERROR_FROM_CLIENT : ERROR_FROM_CHILD,
-			ECONNRESET);
+			error);
 		return;
 	}
 	if (!(completion->flags & RING_MORE) && !both_ways_ended(flow, index))

@@ -118,6 +118,8 @@ static void flow_refused(struct rk_worker *worker, struct rk_udp_flow *flow)
 
 	udp_note_error(worker, flow, ERROR_CONNECT, ECONNREFUSED);
 	count_one(&share->counters, COUNT_REFUSED);
+	// It may wait for a buffer: what follows receives anew, or waits for something else.
+	list_remove(&flow->waiting);
 	// The port leads elsewhere now, and whom this flow talked to is gone.
 	if (flow->answered && route_is_stale(&flow->route, share)) {
 		udp_close_flow(worker, flow);

@@ -41,13 +41,21 @@ int uring_enter(struct rk_uring *uring, unsigned wanted, int64_t timeout_ms)
 		uring->enter_flags | IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
 		(sigset_t *)&argument, sizeof(argument));
 	uring->base.stats.waits++;
-	uring->scratch_used = 0;
+	// Out of memory the kernel leaves entries where they are: what they lead to stays, too.
+	if (io_uring_sq_ready(&uring->io) == 0)
+		uring->scratch_used = 0;
 	return result < 0 ? result : 0;
 }
 
 static bool passes_by_itself(int result)
 {
 	return result == -ETIME || result == -EINTR || result == -EBUSY || result == -EAGAIN;
+}
+
+static bool has_room(const struct rk_uring *uring, size_t scratch)
+{
+	return uring->scratch_used + scratch <= RING_SCRATCH_SIZE &&
+	       io_uring_sq_space_left(&uring->io) > 0;
 }
 
 // A submission entry, together with scratch memory that stays until the kernel has seen it; makes
@@ -58,18 +66,17 @@ static struct io_uring_sqe *entry_with_scratch(
 	struct io_uring_sqe *sqe;
 
 	size = (size + 15) & ~(size_t)15;
-	if (uring->scratch_used + size > RING_SCRATCH_SIZE || !io_uring_sq_space_left(&uring->io))
-		uring_enter(uring, 0, 0);
-	while (!(sqe = io_uring_get_sqe(&uring->io))) {
+	while (!has_room(uring, size)) {
 		int result = uring_enter(uring, 0, 0);
 
 		// Else this would go on for ever; uring_wait() tells the caller.
 		if (result < 0 && !passes_by_itself(result)) {
 			uring->broken = result;
-			sqe = &uring->lost;
-			break;
+			*scratch = uring->scratch + RING_SCRATCH_SIZE;
+			return &uring->lost;
 		}
 	}
+	sqe = io_uring_get_sqe(&uring->io);
 	*scratch = uring->scratch + uring->scratch_used;
 	uring->scratch_used += size;
 	sqe->user_data = tag;
@@ -390,7 +397,7 @@ int ring_uring_open(struct rk_ring **ring, const struct rk_ring_options *options
 		return result;
 	}
 	uring->base.ops = &uring_ops;
-	uring->scratch = malloc(RING_SCRATCH_SIZE);
+	uring->scratch = malloc(RING_SCRATCH_SIZE + RING_SCRATCH_LOST);
 	if (!uring->scratch)
 		result = -ENOMEM;
 	for (unsigned i = 0; i < RING_POOL_COUNT && result == 0; i++)

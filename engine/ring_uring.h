@@ -17,6 +17,8 @@
 
 // Bytes for iovecs, headers and addresses of operations that the kernel has not seen yet.
 #define RING_SCRATCH_SIZE (256 * 1024)
+// Behind them: room for the largest operation, for those that a broken ring loses.
+#define RING_SCRATCH_LOST 4096
 
 struct rk_uring {
 	struct rk_ring base;
@@ -28,7 +30,7 @@ struct rk_uring {
 	unsigned enter_flags;
 	int broken;               // the error of the kernel that ended the ring, 0 = it works
 	struct io_uring_sqe lost; // where operations go then
-	size_t scratch_used;
+	size_t scratch_used;      // by operations that the kernel has not seen
 	unsigned char *scratch;
 };
 

@@ -1,0 +1,234 @@
+// test_flow_random.c: thousands of random sequences on the fake ring: clients come, operations
+// complete in any order with any result they may have, time passes, the port is removed. Whatever
+// happened, nothing stays behind; a failure names its seed.
+
+#include "tests/unit/worker_rig.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+#define SEQUENCES       500 // each for TCP and UDP
+#define STEPS           60
+#define CLIENTS         6
+#define SOCKETS         8
+
+static uint64_t state;
+static unsigned clients, sockets;
+
+static uint32_t random_below(uint32_t bound)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (uint32_t)(state >> 32) % bound;
+}
+
+static int random_error(void)
+{
+	// Most often those that a flow or listener survives.
+	static const int errors[] = {ECONNREFUSED, ECONNREFUSED, ECONNREFUSED, ECONNREFUSED,
+		ENOBUFS, ENOBUFS, ENOBUFS, ENOBUFS, EAGAIN, EAGAIN, EAGAIN, ECANCELED, ECANCELED,
+		ETIMEDOUT, ECONNRESET, EPIPE, ENOMEM, EMFILE, ECONNABORTED, EINVAL, EHOSTUNREACH};
+
+	return -errors[random_below(COUNT_OF(errors))];
+}
+
+static uint32_t random_more(void)
+{
+	return random_below(3) ? RING_MORE : 0;
+}
+
+// --- one completion, as the kernel might have it
+
+static void answer_accept(struct rig *rig, unsigned index)
+{
+	if (clients == CLIENTS || random_below(4) == 0) {
+		fake_answer_at(index, random_error(), 0);
+	} else {
+		clients++;
+		rig_add_client(rig);
+	}
+}
+
+static void answer_bytes(unsigned index)
+{
+	if (random_below(4) > 0)
+		fake_answer_bytes(index, 1 + random_below(100000), random_more());
+	else
+		fake_answer_at(index, random_below(2) ? 0 : random_error(), 0);
+}
+
+// A failed datagram harms no flow: let many fail.
+static void answer_send(unsigned index, bool datagram)
+{
+	size_t length = fake_at(index)->length;
+
+	if (random_below(datagram ? 2 : 4) == 0)
+		fake_answer_at(index, random_error(), 0);
+	else if (datagram || random_below(2) == 0)
+		fake_answer_at(index, (int)length, 0);
+	else
+		fake_answer_at(index, (int)(1 + random_below((uint32_t)length)), 0);
+}
+
+static void answer_watch(unsigned index)
+{
+	static const int results[] = {POLLOUT, POLLOUT, POLLOUT | POLLHUP, POLLERR, -ENOMEM};
+	int result = results[random_below(COUNT_OF(results))];
+
+	fake_answer_at(index, result, result < 0 ? 0 : random_more());
+}
+
+static void answer_datagram(unsigned index, bool from_client)
+{
+	struct rk_addr source;
+
+	addr_parse(&source, "127.0.0.1", 9, (uint16_t)(10000 + random_below(CLIENTS)));
+	if (random_below(4) > 0)
+		fake_answer_datagram(
+			index, from_client ? &source : NULL, 1 + random_below(2000), random_more());
+	else if (!from_client && random_below(2))
+		fake_answer_at(index, 0, RING_MORE);
+	else
+		fake_answer_at(index, random_error(), 0);
+}
+
+static void answer_one(struct rig *rig, unsigned index)
+{
+	switch ((enum rk_operation)tag_operation(fake_at(index)->tag)) {
+	case OP_ACCEPT:
+		answer_accept(rig, index);
+		break;
+	case OP_TCP_CONNECT:
+		fake_answer_at(index, random_below(3) ? 0 : random_error(), 0);
+		break;
+	case OP_TCP_RECEIVE_IN:
+	case OP_TCP_RECEIVE_OUT:
+		answer_bytes(index);
+		break;
+	case OP_TCP_SEND_IN:
+	case OP_TCP_SEND_OUT:
+		answer_send(index, false);
+		break;
+	case OP_UDP_SEND:
+	case OP_UDP_SEND_EMPTY:
+		answer_send(index, true);
+		break;
+	case OP_TCP_WATCH_IN:
+	case OP_TCP_WATCH_OUT:
+		answer_watch(index);
+		break;
+	case OP_UDP_LISTENER:
+		answer_datagram(index, true);
+		break;
+	case OP_UDP_RECEIVE:
+		answer_datagram(index, false);
+		break;
+	default: // the mailbox stays
+		break;
+	}
+}
+
+// --- a sequence
+
+static void add_socket(struct rig *rig)
+{
+	static const enum rk_socket_kind kinds[] = {SOCKET_TCP4, SOCKET_UDP4};
+	bool udp = rig->share->forward.socktype == SOCK_DGRAM;
+
+	if (sockets == SOCKETS)
+		return;
+	sockets++;
+	rig_add_socket(rig, kinds[udp]);
+	if (udp)
+		udp_pool_filled(&rig->worker, SOCKET_UDP4);
+	else
+		tcp_pool_filled(&rig->worker, SOCKET_TCP4);
+}
+
+static void take_step(struct rig *rig)
+{
+	switch (random_below(12)) {
+	case 0:
+		add_socket(rig);
+		break;
+	case 1:
+		rig_expire(rig, (enum rk_timer_kind)random_below(TIMER_KIND_COUNT));
+		break;
+	case 2:
+		rig_turns(rig, 1);
+		break;
+	default:
+		if (fake_count() > 0)
+			answer_one(rig, random_below(fake_count()));
+		break;
+	}
+}
+
+// The clients come and go; in the middle the port may be removed under them.
+static void run_sequence(struct rig *rig, const char *about)
+{
+	unsigned removed_at = random_below(2 * STEPS);
+
+	for (unsigned step = 0; step < STEPS; step++) {
+		if (step == removed_at)
+			rig_remove_port(rig);
+		take_step(rig);
+		cr_expect_eq(rig_count(rig, COUNT_OPEN), rig_flows(rig), "%s: open flows", about);
+	}
+	rig_turns(rig, 1);
+}
+
+// Everything is cancelled, and completes in any order with any result.
+static void end_in_any_order(struct rig *rig)
+{
+	if (!rig->removed)
+		rig_remove_port(rig);
+	rig_turns(rig, 1);
+	tcp_reset_all(&rig->worker);
+	udp_close_flows(&rig->worker, NULL);
+	for (unsigned left = 400; left > 0 && fake_count() > 1; left--) {
+		unsigned index = random_below(fake_count());
+
+		if (random_below(3) || tag_operation(fake_at(index)->tag) == OP_MAILBOX)
+			answer_one(rig, index);
+		else
+			fake_answer_at(index, -ECANCELED, 0);
+		if (random_below(3) == 0)
+			rig_turns(rig, 1);
+	}
+}
+
+static void run(int socktype, unsigned seed)
+{
+	struct rig rig;
+	char about[40];
+
+	snprintf(
+		about, sizeof(about), "%s, seed %u", socktype == SOCK_STREAM ? "tcp" : "udp", seed);
+	state = 0x9e3779b97f4a7c15u * (seed + 1);
+	clients = sockets = 0;
+	rig_open(&rig, socktype, 1 + seed % 2);
+	fake_hold_cancelled = true;
+	run_sequence(&rig, about);
+	end_in_any_order(&rig);
+	// How many flows the datagrams made is the data plane's to decide.
+	if (socktype == SOCK_DGRAM)
+		rig.clients = rig_count(&rig, COUNT_TOTAL);
+	rig_close(&rig, about);
+}
+
+Test(flow_random, tcp_leaves_nothing_behind)
+{
+	for (unsigned seed = 0; seed < SEQUENCES; seed++)
+		run(SOCK_STREAM, seed);
+}
+
+Test(flow_random, udp_leaves_nothing_behind)
+{
+	for (unsigned seed = 0; seed < SEQUENCES; seed++)
+		run(SOCK_DGRAM, seed);
+}

@@ -1,8 +1,8 @@
 // api_json_stats.c: states, counters and flows as JSON.
 
+#include "base/clock.h"
 #include "engine/api_json.h"
 #include "engine/api_json_parts.h"
-#include "engine/clock.h"
 #include "engine/json.h"
 #include "engine/port_state.h"
 

@@ -3,7 +3,7 @@
 
 #include "engine/api_metrics_table.h"
 
-#include "engine/clock.h"
+#include "base/clock.h"
 
 // --- figures of a port
 

@@ -2,7 +2,7 @@
 
 #include "engine/api_process.h"
 
-#include "engine/clock.h"
+#include "base/clock.h"
 
 #include <dirent.h>
 #include <stdio.h>

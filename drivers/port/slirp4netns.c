@@ -12,6 +12,7 @@
 
 #include "drivers/slirp4netns.h"
 #include "base/bind.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "drivers/driver.h"
@@ -19,6 +20,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,7 +28,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define API_TIMEOUT_S  5
+#define API_TIMEOUT_MS 5000 // of one exchange
 #define API_ANSWER_MAX 4096
 
 struct slirp_forward {
@@ -76,35 +78,75 @@ static int slirp4netns_start(struct rk_port_backend *backend, struct rk_error *e
 static int api_connect(const struct slirp_ports *ports, struct rk_error *e)
 {
 	RK_CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct timeval limit = {.tv_sec = API_TIMEOUT_S};
+	struct timeval limit = {.tv_sec = API_TIMEOUT_MS / 1000};
 
 	if (fd < 0)
 		return error_errno(e, errno, "%s", ports->api.sun_path);
 	// The send limit holds for connect(2), too: the queue of the socket has no length.
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	if (connect(fd, (const struct sockaddr *)&ports->api, sizeof(ports->api)) < 0)
 		return error_errno(e, errno, "API of slirp4netns, %s", ports->api.sun_path);
 	return fd_take(&fd);
 }
 
-// Sends the request and reads the answer to its end.
+// Waits for bytes or the end. 0 or -errno: -ETIMEDOUT at the deadline, however the bytes came.
+static int wait_readable(int fd, uint64_t deadline_ms)
+{
+	struct pollfd event = {.fd = fd, .events = POLLIN};
+
+	for (;;) {
+		uint64_t now_ms = clock_now_ms();
+		int count;
+
+		if (now_ms >= deadline_ms)
+			return -ETIMEDOUT;
+		count = poll(&event, 1, (int)(deadline_ms - now_ms));
+		if (count > 0)
+			return 0;
+		if (count < 0 && errno != EINTR)
+			return -errno;
+	}
+}
+
+// Reads to the end of the connection, API_ANSWER_MAX - 1 bytes at most. 0 or -errno.
+static int read_answer(int fd, uint64_t deadline_ms, char *answer)
+{
+	size_t used = 0;
+	ssize_t got;
+
+	do {
+		int rc = wait_readable(fd, deadline_ms);
+
+		if (rc < 0)
+			return rc;
+		got = recv(fd, answer + used, API_ANSWER_MAX - used, MSG_DONTWAIT);
+		if (got < 0 && errno != EAGAIN && errno != EINTR)
+			return -errno;
+		used += got > 0 ? (size_t)got : 0;
+		if (used == API_ANSWER_MAX)
+			return -EFBIG;
+	} while (got != 0);
+	answer[used] = '\0';
+	return 0;
+}
+
+// Sends the request and reads the answer to its end, all within API_TIMEOUT_MS: the caller holds
+// the lock of all ports.
 static int api_exchange(
 	const struct slirp_ports *ports, const char *request, char *answer, struct rk_error *e)
 {
+	uint64_t deadline_ms = clock_now_ms() + API_TIMEOUT_MS;
 	RK_CLEANUP_FD int fd = api_connect(ports, e);
-	ssize_t length;
+	int rc;
 
 	if (fd < 0)
 		return fd;
-	length = send(fd, request, strlen(request), MSG_NOSIGNAL);
-	if (length < 0)
+	// A new connection has room for it.
+	if (send(fd, request, strlen(request), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return error_errno(e, errno, "send to the API of slirp4netns");
-	length = fd_read_text(fd, answer, API_ANSWER_MAX);
-	if (length == -EAGAIN)
-		length = -ETIMEDOUT;
-	if (length < 0)
-		return error_errno(e, (int)-length, "answer of the API of slirp4netns");
+	rc = read_answer(fd, deadline_ms, answer);
+	if (rc < 0)
+		return error_errno(e, -rc, "answer of the API of slirp4netns");
 	return 0;
 }
 

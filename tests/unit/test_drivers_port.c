@@ -186,6 +186,42 @@ Test(drivers_port, slirp4netns_passes_its_refusals_on)
 	backend.driver->stop(&backend);
 }
 
+#define DRIP_MS       250
+#define DRIP_LIMIT_MS 60000
+
+// Answers with one space after the other, until the client has gone.
+static pid_t serve_drops(void)
+{
+	pid_t pid = fork();
+	struct pollfd event = {api_listener, POLLIN, 0};
+	int client;
+
+	if (pid != 0)
+		return pid;
+	if (poll(&event, 1, SERVER_WAIT_MS) != 1)
+		_exit(2);
+	client = accept(api_listener, NULL, NULL);
+	for (int i = 0; i < DRIP_LIMIT_MS / DRIP_MS; i++) {
+		if (send(client, " ", 1, MSG_NOSIGNAL) < 0)
+			_exit(0);
+		usleep(DRIP_MS * 1000);
+	}
+	_exit(1);
+}
+
+Test(drivers_port, slirp4netns_gives_up_on_an_answer_that_drips)
+{
+	struct rk_port_backend backend;
+	pid_t server;
+
+	api_listen();
+	start_slirp(&backend);
+	server = serve_drops();
+	cr_assert_eq(add(&backend, 1, "127.0.0.1:18471:80/tcp"), -ETIMEDOUT, "%s", e.text);
+	expect_served(server);
+	backend.driver->stop(&backend);
+}
+
 Test(drivers_port, slirp4netns_names_the_socket_that_is_gone)
 {
 	struct rk_port_backend backend;

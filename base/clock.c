@@ -1,6 +1,6 @@
 // clock.c: moments of CLOCK_MONOTONIC, as the workers note them, told to people.
 
-#include "engine/clock.h"
+#include "base/clock.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -8,8 +8,10 @@
 // take milliseconds: they wait for the workers to open or close a listener.
 
 #include "engine/api.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "engine/api_routes.h"
 #include "engine/api_socket.h"
 
@@ -34,7 +36,8 @@ struct rk_api {
 	struct MHD_Daemon *daemon;
 	struct rk_api_info info;
 	struct rk_api_peers peers;
-	struct rk_ports *ports; // borrowed
+	struct rk_log_limit strangers; // lines about them; the server's thread alone uses it
+	struct rk_ports *ports;        // borrowed
 	char path[PATH_MAX];
 };
 
@@ -55,11 +58,25 @@ __attribute__((format(printf, 2, 0))) static void log_server(
 	log_debug("api: %s", text);
 }
 
+static void log_stranger(struct rk_api *api)
+{
+	uint64_t left_out;
+
+	if (!log_limit_pass(&api->strangers, clock_now_ms(), &left_out))
+		return;
+	if (left_out == 0)
+		log_warning("api: refused a connection of another user");
+	else
+		log_warning("api: refused a connection of another user, and %llu since the last "
+			    "such line",
+			(unsigned long long)left_out);
+}
+
 // Called on accept: a stranger's connection is shut before a byte of it is read.
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
 	enum MHD_ConnectionNotificationCode code)
 {
-	const struct rk_api *api = context;
+	struct rk_api *api = context;
 	const union MHD_ConnectionInfo *info;
 
 	(void)socket_context;
@@ -68,7 +85,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	if (!info || api_peers_allow(&api->peers, info->connect_fd))
 		return;
-	log_warning("api: refused a connection of another user");
+	log_stranger(api);
 	shutdown(info->connect_fd, SHUT_RDWR);
 }
 

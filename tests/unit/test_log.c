@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/log_limit.h"
 
 #include <cjson/cJSON.h>
 #include <criterion/criterion.h>
@@ -105,4 +106,20 @@ Test(log, ends_a_long_text_line)
 	log_info("%s", large);
 	captured();
 	cr_assert_eq(text[strlen(text) - 1], '\n');
+}
+
+Test(log_limit, passes_one_line_in_a_while_and_counts_the_others)
+{
+	struct rk_log_limit limit = {0};
+	uint64_t left_out = 99;
+
+	cr_assert(log_limit_pass(&limit, 5, &left_out));
+	cr_assert_eq(left_out, 0);
+	cr_assert_not(log_limit_pass(&limit, 5, &left_out));
+	cr_assert_not(log_limit_pass(&limit, 5 + LOG_LIMIT_REST_MS - 1, &left_out));
+	cr_assert(log_limit_pass(&limit, 5 + LOG_LIMIT_REST_MS, &left_out));
+	cr_assert_eq(left_out, 2);
+	cr_assert_not(log_limit_pass(&limit, 6 + LOG_LIMIT_REST_MS, &left_out));
+	cr_assert(log_limit_pass(&limit, 5 + 3 * LOG_LIMIT_REST_MS, &left_out));
+	cr_assert_eq(left_out, 1);
 }

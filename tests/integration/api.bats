@@ -124,6 +124,18 @@ extra_ids() {
 	assert_match "$(api PATCH /v1/ports '{}')" '405$'
 }
 
+@test "api: a NUL in a path or an argument names nothing" {
+	local id
+	id=$(ctl add-ports "127.0.0.1:$PORT:7001/tcp")
+	assert_match "$(api DELETE "/v1/ports/$id%00x")" 'bad id .*%00x.*400$'
+	assert_match "$(api DELETE "/v1/ports/$id%00")" 'bad id .*400$'
+	assert_match "$(api GET "/v1/flows?port=$id%00x")" 'bad id .*400$'
+	assert_match "$(api GET "/v1/info%00")" 'no such path.*404$'
+	assert_equal "$(extra_ids)" "$id"
+	assert_match "$(api GET "/v1/flow%73")" '200$'
+	ctl remove-ports "$id"
+}
+
 @test "api: bad bodies get 400 and change nothing" {
 	local body
 	for body in '' 'x' '{' '[]' '{}' 'null' '{"proto":"tcp"}' \

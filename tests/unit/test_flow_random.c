@@ -36,6 +36,14 @@ static int random_error(void)
 	return -errors[random_below(COUNT_OF(errors))];
 }
 
+// Those that lead a flow to another target or to a queue.
+static int random_datagram_error(void)
+{
+	if (random_below(4) == 0)
+		return random_error();
+	return random_below(2) ? -ECONNREFUSED : -ENOBUFS;
+}
+
 static uint32_t random_more(void)
 {
 	return random_below(3) ? RING_MORE : 0;
@@ -67,7 +75,7 @@ static void answer_send(unsigned index, bool datagram)
 	size_t length = fake_at(index)->length;
 
 	if (random_below(datagram ? 2 : 4) == 0)
-		fake_answer_at(index, random_error(), 0);
+		fake_answer_at(index, datagram ? random_datagram_error() : random_error(), 0);
 	else if (datagram || random_below(2) == 0)
 		fake_answer_at(index, (int)length, 0);
 	else
@@ -93,7 +101,7 @@ static void answer_datagram(unsigned index, bool from_client)
 	else if (!from_client && random_below(2))
 		fake_answer_at(index, 0, RING_MORE);
 	else
-		fake_answer_at(index, random_error(), 0);
+		fake_answer_at(index, random_datagram_error(), 0);
 }
 
 static void answer_one(struct rig *rig, unsigned index)
@@ -149,6 +157,19 @@ static void add_socket(struct rig *rig)
 		tcp_pool_filled(&rig->worker, SOCKET_TCP4);
 }
 
+static void change_targets(struct rig *rig)
+{
+	struct rk_forward forward = rig->share->forward;
+	struct rk_command command = {
+		.type = COMMAND_RETARGET, .id = forward.id, .forward = &forward};
+
+	addr_set_port(&forward.targets[0], (uint16_t)(1 + random_below(1000)));
+	rig_command(rig, &command);
+	rig_turns(rig, 1);
+	// A port that is being removed is known until its listener is closed.
+	cr_expect(command.result == 0 || (rig->removed && command.result == -ENOENT));
+}
+
 static void take_step(struct rig *rig)
 {
 	switch (random_below(12)) {
@@ -160,6 +181,10 @@ static void take_step(struct rig *rig)
 		break;
 	case 2:
 		rig_turns(rig, 1);
+		break;
+	case 3:
+		if (random_below(4) == 0)
+			change_targets(rig);
 		break;
 	default:
 		if (fake_count() > 0)

@@ -27,8 +27,12 @@ unsigned rig_open_descriptors(void)
 	return count;
 }
 
+// Closed with a reset: thousands of them would take all ports of the loopback address for a minute.
 static int keep_peer(struct rig *rig, int fd)
 {
+	const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	cr_assert_lt(rig->peer_count, RIG_PEERS_MAX);
 	return rig->peers[rig->peer_count++] = fd;
 }
@@ -214,12 +218,12 @@ void rig_close(struct rig *rig, const char *about)
 	cr_expect_eq(worker->retired, rig->share, "%s: the port is not retired", about);
 	expect_nothing_left(rig, about);
 	expect_counters(rig, about);
+	for (unsigned i = 0; i < rig->peer_count; i++)
+		close(rig->peers[i]);
 	worker_close(worker);
 	worker_free(worker);
 	close(rig->notice.fd);
 	close(worker->helper_lost_fd);
-	for (unsigned i = 0; i < rig->peer_count; i++)
-		close(rig->peers[i]);
 	free(rig->share);
 	cr_expect_eq(rig_open_descriptors(), rig->descriptors, "%s: descriptors %u, before %u",
 		about, rig_open_descriptors(), rig->descriptors);

@@ -36,6 +36,9 @@ int bind_explain(const struct rk_addr *addr, int socktype, int code, struct rk_e
 			stream ? 't' : 'u', addr_port(addr));
 	if (code == EADDRNOTAVAIL)
 		return error_hint(e, "no interface of this host has that address");
+	if (code == EAFNOSUPPORT)
+		return error_hint(e, "this host is without %s",
+			addr->sa.sa_family == AF_INET6 ? "IPv6" : "IPv4");
 	if (code == EMFILE)
 		return error_hint(e, "raise the limit of open files (ulimit -n)");
 	return -code;

@@ -152,9 +152,11 @@ static int parse_id(const char *text, uint32_t *id, struct rk_error *e)
 	size_t length = strspn(text, "0123456789");
 	unsigned long value = strtoul(text, NULL, 10);
 
-	if (length == 0 || length > 10 || text[length] || value > UINT32_MAX)
-		return error_set(e, EINVAL, "bad id %s: not a whole number",
+	if (length == 0 || length > 10 || text[length] || value > UINT32_MAX) {
+		error_set(e, EINVAL, "bad id %s: not a whole number",
 			quote_text(text, strlen(text), quoted, sizeof(quoted)));
+		return error_hint(e, "GET /v1/ports (rootlessctl list-ports) tells the ids");
+	}
 	*id = (uint32_t)value;
 	return 0;
 }

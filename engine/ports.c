@@ -98,6 +98,12 @@ static int reserve_entry(struct rk_ports *ports, struct rk_error *e)
 	return 0;
 }
 
+static int unknown_id(uint32_t id, struct rk_error *e)
+{
+	error_set(e, ENOENT, "unknown id: %u", id);
+	return error_hint(e, "GET /v1/ports (rootlessctl list-ports) tells the ids");
+}
+
 // "::1" and "0:0::1" are one address; no address is a parent of its own, as upstream sees it.
 static bool same_ip(const char *a, const char *b)
 {
@@ -113,11 +119,16 @@ static bool same_ip(const char *a, const char *b)
 static int check_conflict(
 	const struct rk_ports *ports, const struct rk_port_spec *spec, struct rk_error *e)
 {
+	char text[RK_PORT_TEXT_MAX];
+
 	for (size_t i = 0; i < ports->count; i++) {
 		const struct rk_port_spec *other = &ports->items[i].spec;
 
-		if (port_spec_overlaps(other, spec) && same_ip(other->parent_ip, spec->parent_ip))
-			return error_set(e, EEXIST, "conflict with ID %u", ports->items[i].id);
+		if (!port_spec_overlaps(other, spec) || !same_ip(other->parent_ip, spec->parent_ip))
+			continue;
+		error_set(e, EEXIST, "conflict with ID %u", ports->items[i].id);
+		return error_hint(e, "that is %s: remove it, or choose another parent port",
+			port_spec_format(other, text, sizeof(text)));
 	}
 	return 0;
 }
@@ -130,10 +141,12 @@ static int check_ability(
 			   : port_spec_count(spec) > 1 ? "publish a range of ports"
 						       : NULL;
 
+	char text[RK_PORT_TEXT_MAX];
+
 	if (!ports->backend || !what)
 		return 0;
-	error_set(
-		e, EOPNOTSUPP, "the port driver %s cannot %s", ports->backend->driver->name, what);
+	error_set(e, EOPNOTSUPP, "%s: the port driver %s cannot %s",
+		port_spec_format(spec, text, sizeof(text)), ports->backend->driver->name, what);
 	return error_hint(e, "use [port] driver = builtin, or name each port");
 }
 
@@ -243,8 +256,10 @@ static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec,
 		rc = reserve_entry(ports, e);
 	if (rc < 0)
 		return rc;
-	if (ports->last_id == UINT32_MAX)
-		return error_set(e, ENOSPC, "all port ids of this run are used");
+	if (ports->last_id == UINT32_MAX) {
+		error_set(e, ENOSPC, "all port ids of this run are used");
+		return error_hint(e, "start the engine anew");
+	}
 	rc = resolve(ports, spec, ports->last_id + 1, &forward, e);
 	if (rc == 0)
 		rc = open_port(ports, spec, &forward, e);
@@ -299,10 +314,12 @@ int ports_ensure(struct rk_ports *ports, const struct rk_port_spec *spec,
 
 	if (rc < 0)
 		return rc;
-	if (spec->parent_port == 0)
-		return error_set(e, EINVAL,
-			"parent port 0 (the kernel chooses) is another one each "
-			"time: only a new port can have it");
+	if (spec->parent_port == 0) {
+		error_set(e, EINVAL,
+			"parent port 0 (the kernel chooses) is another one each time: only a new "
+			"port can have it");
+		return error_hint(e, "name the parent port, or POST instead of PUT");
+	}
 	pthread_mutex_lock(&ports->lock);
 	free_ended_locked(ports);
 	same = find_same(ports, spec);
@@ -332,7 +349,7 @@ static int remove_locked(struct rk_ports *ports, uint32_t id, struct rk_error *e
 	int rc;
 
 	if (!port)
-		return error_set(e, ENOENT, "unknown id: %u", id);
+		return unknown_id(id, e);
 	rc = close_port(ports, id, e);
 	if (rc < 0)
 		return rc;
@@ -359,7 +376,7 @@ static int check_ids(struct rk_ports *ports, const uint32_t *ids, size_t count, 
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!find_locked(ports, ids[i]))
-			return error_set(e, ENOENT, "unknown id: %u", ids[i]);
+			return unknown_id(ids[i], e);
 		for (size_t j = 0; j < i; j++)
 			if (ids[i] == ids[j])
 				return error_set(e, EINVAL, "id %u is listed twice", ids[i]);
@@ -467,10 +484,13 @@ int ports_retarget(struct rk_ports *ports, uint32_t id, const char *child_ip, ui
 
 	if (rc < 0)
 		return rc;
-	if (!ports->plane)
-		return error_set(e, EOPNOTSUPP,
-			"the port driver %s cannot lead a port to another address",
+	if (!ports->plane) {
+		error_set(e, EOPNOTSUPP,
+			"port %u: the port driver %s cannot lead a port to another address", id,
 			ports->backend->driver->name);
+		return error_hint(
+			e, "remove the port and publish it anew, or use [port] driver = builtin");
+	}
 	pthread_mutex_lock(&ports->lock);
 	entry = find_locked(ports, id);
 	if (entry) {
@@ -482,7 +502,7 @@ int ports_retarget(struct rk_ports *ports, uint32_t id, const char *child_ip, ui
 		rc = retarget_locked(ports, entry, &spec, e);
 		*port = *entry;
 	} else {
-		rc = error_set(e, ENOENT, "unknown id: %u", id);
+		rc = unknown_id(id, e);
 	}
 	pthread_mutex_unlock(&ports->lock);
 	return rc;
@@ -555,7 +575,7 @@ ssize_t ports_flows(struct rk_ports *ports, uint32_t id, struct rk_flow_info **l
 		return error_errno(e, ENOMEM, "list of flows");
 	pthread_mutex_lock(&ports->lock);
 	if (id && !find_locked(ports, id))
-		count = error_set(e, ENOENT, "unknown id: %u", id);
+		count = unknown_id(id, e);
 	else if (ports->plane)
 		count = (ssize_t)plane_flows(ports->plane, id, *list, PLANE_FLOWS_MAX, truncated);
 	pthread_mutex_unlock(&ports->lock);

@@ -201,10 +201,13 @@ static int explain_require(
 	const struct rk_forward *forward, const struct rk_source_policy *policy, struct rk_error *e)
 {
 	int family = forward->listeners[0].sa.sa_family;
+	char text[RK_ADDR_TEXT_MAX];
 
-	error_set(e, EOPNOTSUPP, "source-ip = require: clients cannot be shown to %s over IPv%c",
+	error_set(e, EOPNOTSUPP,
+		"source-ip = require: clients cannot be shown to %s over IPv%c (port %s)",
 		forward->socktype == SOCK_STREAM ? "TCP servers" : "UDP servers",
-		family == AF_INET6 ? '6' : '4');
+		family == AF_INET6 ? '6' : '4',
+		addr_format(&forward->listeners[0], text, sizeof(text)));
 	if (!policy->source)
 		return error_hint(
 			e, "the namespace was not prepared: start with [port] source-ip = prefer");
@@ -230,8 +233,13 @@ static int resolve_proxy_protocol(struct rk_forward *forward, const struct rk_po
 {
 	bool stream = forward->socktype == SOCK_STREAM;
 
-	if (spec->proxy_protocol_set && spec->proxy_protocol != PROXY_PROTOCOL_OFF && !stream)
-		return error_set(e, EINVAL, "the PROXY protocol is for TCP ports only");
+	char text[RK_PORT_TEXT_MAX];
+
+	if (spec->proxy_protocol_set && spec->proxy_protocol != PROXY_PROTOCOL_OFF && !stream) {
+		error_set(e, EINVAL, "%s: the PROXY protocol is for TCP ports only",
+			port_spec_format(spec, text, sizeof(text)));
+		return error_hint(e, "publish it without a PROXY header");
+	}
 	forward->proxy_protocol = spec->proxy_protocol_set ? spec->proxy_protocol
 				  : stream                 ? policy->proxy_protocol
 							   : PROXY_PROTOCOL_OFF;

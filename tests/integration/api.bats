@@ -98,7 +98,7 @@ extra_ids() {
 	id=$(ctl add-ports "127.0.0.1:$PORT:7001/tcp")
 	run ctl add-ports "127.0.0.1:$PORT:7002/tcp"
 	assert_equal "$status" 1
-	assert_match "$output" "conflict with ID $id"
+	assert_match "$output" "conflict with ID $id .*127\.0\.0\.1:$PORT:.*remove it"
 	ctl remove-ports "$id"
 }
 
@@ -118,8 +118,8 @@ extra_ids() {
 }
 
 @test "api: unknown ids, paths and methods" {
-	assert_match "$(api DELETE /v1/ports/4242)" '"message".*400$'
-	assert_match "$(api DELETE /v1/ports/x)" '"message".*400$'
+	assert_match "$(api DELETE /v1/ports/4242)" 'unknown id: 4242 \(.*list-ports.*400$'
+	assert_match "$(api DELETE /v1/ports/x)" 'bad id .*x.*list-ports.*400$'
 	assert_match "$(api GET /v1/nothing)" '404$'
 	assert_match "$(api PATCH /v1/ports '{}')" '405$'
 }

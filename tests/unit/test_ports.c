@@ -156,6 +156,7 @@ Test(ports, ids_count_up_and_are_not_used_again, .init = start_table, .fini = st
 	cr_expect_eq(port.id, 2u);
 	cr_expect_eq(ports_remove(ports, 1, &e), -ENOENT);
 	cr_expect_str_eq(e.text, "unknown id: 1");
+	cr_expect(strstr(e.hint, "list-ports"), "%s", e.hint);
 }
 
 Test(ports, same_address_is_a_conflict, .init = start_table, .fini = stop_table)
@@ -163,11 +164,14 @@ Test(ports, same_address_is_a_conflict, .init = start_table, .fini = stop_table)
 	struct rk_port_spec spec = local_spec("tcp", free_port());
 	struct rk_port port;
 	struct rk_error e;
+	char text[64];
 
 	cr_assert_eq(ports_add(ports, &spec, NULL, &port, &e), 0, "%s", e.text);
 	spec.child_port = 81;
 	cr_expect_eq(ports_add(ports, &spec, NULL, &port, &e), -EEXIST);
 	cr_expect_str_eq(e.text, "conflict with ID 1");
+	snprintf(text, sizeof(text), "that is 127.0.0.1:%u:", spec.parent_port);
+	cr_expect(strstr(e.hint, text), "%s", e.hint);
 	spec.proto = PROTO_TCP4;
 	cr_expect_eq(
 		ports_add(ports, &spec, NULL, &port, &e), -EADDRINUSE, "another protocol name");
@@ -240,6 +244,27 @@ Test(ports, bad_spec_is_refused, .init = start_table, .fini = stop_table)
 	strcpy(spec.parent_ip, "127.0.0.1");
 	spec.child_port = 0;
 	cr_expect_eq(ports_add(ports, &spec, NULL, &port, &e), -EINVAL, "child port 0");
+}
+
+Test(ports, refusals_name_the_port_and_a_remedy, .init = start_table, .fini = stop_table)
+{
+	struct rk_port_spec spec = local_spec("udp", 8080);
+	struct rk_port port;
+	struct rk_error e;
+
+	spec.proxy_protocol_set = true;
+	spec.proxy_protocol = PROXY_PROTOCOL_V1;
+	cr_expect_eq(ports_add(ports, &spec, NULL, &port, &e), -EINVAL);
+	cr_expect(strstr(e.text, "127.0.0.1:8080:"), "%s", e.text);
+	cr_expect(strstr(e.hint, "without"), "%s", e.hint);
+	spec = local_spec("tcp", 8080);
+	spec.source_ip = SOURCE_IP_REQUIRE;
+	cr_expect_eq(ports_add(ports, &spec, NULL, &port, &e), -EOPNOTSUPP);
+	cr_expect(strstr(e.text, "127.0.0.1:8080"), "%s", e.text);
+	cr_expect(strstr(e.hint, "source-ip = prefer"), "%s", e.hint);
+	spec = local_spec("tcp", 0);
+	cr_expect_eq(ports_ensure(ports, &spec, NULL, &port, &e), -EINVAL);
+	cr_expect(strstr(e.hint, "POST"), "%s", e.hint);
 }
 
 Test(ports, without_a_port_driver_everything_says_so)

@@ -2,8 +2,6 @@
 // have for it: what happens to its flow or listener, what is counted, and that nothing stays
 // behind.
 
-#include "base/fd.h"
-#include "base/msg.h"
 #include "tests/unit/worker_rig.h"
 
 #include <criterion/criterion.h>
@@ -121,19 +119,6 @@ static void half_close(struct rig *rig, enum rk_operation receive)
 	rig_expire(rig, TIMER_HALF_CLOSED);
 }
 
-static void add_helper(struct rig *rig)
-{
-	struct rk_command command = {.type = COMMAND_HELPER};
-	int ends[2];
-
-	cr_assert_eq(msg_channel(ends), 0);
-	cr_assert_eq(fd_set_nonblocking(ends[0], true), 0);
-	rig->peers[rig->peer_count++] = ends[1];
-	command.channel = ends[0];
-	rig_command(rig, &command);
-	rig_turns(rig, 1);
-}
-
 // Ends with the operation in flight.
 static void reach(struct rig *rig, enum rk_operation operation)
 {
@@ -143,7 +128,7 @@ static void reach(struct rig *rig, enum rk_operation operation)
 		open_udp_flow(rig);
 	switch ((unsigned)operation) {
 	case OP_HELPER:
-		add_helper(rig);
+		rig_add_helper(rig);
 		break;
 	case OP_TCP_CONNECT:
 		rig_add_socket(rig, SOCKET_TCP4);

@@ -2,6 +2,8 @@
 
 #include "tests/unit/worker_rig.h"
 
+#include "base/fd.h"
+#include "base/msg.h"
 #include "tests/unit/ring_support.h"
 
 #include <dirent.h>
@@ -113,6 +115,20 @@ int rig_add_socket(struct rig *rig, enum rk_socket_kind kind)
 	}
 	pool->kinds[kind].fds[pool->kinds[kind].count++] = pair[0];
 	return keep_peer(rig, pair[1]);
+}
+
+int rig_add_helper(struct rig *rig)
+{
+	struct rk_command command = {.type = COMMAND_HELPER};
+	int ends[2];
+
+	cr_assert_eq(msg_channel(ends), 0);
+	cr_assert_eq(fd_set_nonblocking(ends[0], true), 0);
+	cr_assert_eq(fd_set_nonblocking(ends[1], true), 0);
+	command.channel = ends[0];
+	rig_command(rig, &command);
+	rig_turns(rig, 1);
+	return keep_peer(rig, ends[1]);
 }
 
 void rig_accept(struct rig *rig, int fd)

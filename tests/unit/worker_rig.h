@@ -31,6 +31,8 @@ void rig_remove_port(struct rig *rig);
 int rig_add_socket(struct rig *rig, enum rk_socket_kind kind);
 // A client connects, and is accepted by the next turn; returns the client's end.
 int rig_add_client(struct rig *rig);
+// The worker gets a helper; returns the helper's end of the channel.
+int rig_add_helper(struct rig *rig);
 // The listener's accept delivers that descriptor.
 void rig_accept(struct rig *rig, int fd);
 // A client's datagram; clients are numbered.

@@ -1,4 +1,4 @@
-// clock.c: moments of CLOCK_MONOTONIC, as the workers note them, told to people.
+// clock.c: moments of CLOCK_MONOTONIC, and how people are told of them.
 
 #include "base/clock.h"
 

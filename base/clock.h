@@ -1,4 +1,4 @@
-// clock.h: moments of CLOCK_MONOTONIC, as the workers note them, told to people.
+// clock.h: moments of CLOCK_MONOTONIC, and how people are told of them.
 #pragma once
 
 #include <stddef.h>

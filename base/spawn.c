@@ -6,6 +6,7 @@
 // parent may have threads. The process is known by its pidfd from then on, never by its number.
 
 #include "base/spawn.h"
+#include "base/clock.h"
 #include "base/fd.h"
 
 #include <errno.h>
@@ -19,7 +20,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 // What the child reports through the pipe when it cannot become the program.
@@ -228,21 +228,13 @@ int spawn_start(const struct rk_spawn *spawn, struct rk_process *process, struct
 	return 0;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 // poll() that a signal does not lengthen or end. `timeout_ms` < 0: for ever.
 static int poll_until(struct pollfd *fds, nfds_t count, int64_t deadline_ms)
 {
 	int ready;
 
 	do {
-		int64_t left = deadline_ms < 0 ? -1 : deadline_ms - now_ms();
+		int64_t left = deadline_ms < 0 ? -1 : deadline_ms - (int64_t)clock_now_ms();
 
 		if (deadline_ms >= 0 && left < 0)
 			left = 0;
@@ -253,7 +245,7 @@ static int poll_until(struct pollfd *fds, nfds_t count, int64_t deadline_ms)
 
 static int64_t deadline_after(int timeout_ms)
 {
-	return timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+	return timeout_ms < 0 ? -1 : (int64_t)clock_now_ms() + timeout_ms;
 }
 
 int process_wait(struct rk_process *process, int timeout_ms)

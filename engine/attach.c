@@ -1,6 +1,7 @@
 // attach.c: the engine's hold on a network namespace that others have made.
 
 #include "engine/attach.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/msg.h"
 #include "engine/program.h"
@@ -12,21 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define START_TIMEOUT_MS   10000
 #define HELPER_INTERVAL_MS 1000
 #define HELPER_GRACE_MS    2000
 #define CHANNEL_FD         3 // the helper's number of our channel
-
-static int64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int open_process(struct rk_attachment *attachment, struct rk_error *e)
 {
@@ -122,7 +114,7 @@ int attachment_start_helper(struct rk_attachment *attachment, int *channels, str
 		return error_errno(e, -rc, "channel to nsctl helper");
 	ours = ends[0];
 	process_stop(&attachment->helper, SIGKILL, HELPER_GRACE_MS);
-	attachment->started_ms = clock_ms();
+	attachment->started_ms = (int64_t)clock_now_ms();
 	attachment->helper_missing = false;
 	rc = start_program(attachment, ends[1], e);
 	fd_close(&ends[1]);
@@ -146,7 +138,7 @@ int attachment_delay_ms(const struct rk_attachment *attachment)
 
 	if (!attachment->helper_missing)
 		return -1;
-	delay = attachment->started_ms + HELPER_INTERVAL_MS - clock_ms();
+	delay = attachment->started_ms + HELPER_INTERVAL_MS - (int64_t)clock_now_ms();
 	return delay > 0 ? (int)delay : 0;
 }
 

@@ -18,6 +18,7 @@
 // without it is a failure. The same tear-down runs for every failure, with what there is by then.
 
 #include "engine/supervisor.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/msg.h"
@@ -36,7 +37,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define START_TIMEOUT_MS 60000 // the drivers' own limits are shorter
@@ -65,18 +65,10 @@ struct supervisor {
 	struct rk_message message; // the one received last
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void enter_phase(struct supervisor *s, enum run_phase phase, uint32_t limit_ms)
 {
 	s->phase = phase;
-	s->deadline_ms = limit_ms ? now_ms() + limit_ms : 0;
+	s->deadline_ms = limit_ms ? (int64_t)clock_now_ms() + limit_ms : 0;
 }
 
 // Ends the run as failed; the caller has filled *s->error.
@@ -322,7 +314,7 @@ static void on_deadline(struct supervisor *s)
 
 static int remaining_ms(const struct supervisor *s)
 {
-	int64_t left = s->deadline_ms - now_ms();
+	int64_t left = s->deadline_ms - (int64_t)clock_now_ms();
 
 	if (s->deadline_ms == 0)
 		return -1;

@@ -2,14 +2,11 @@
 
 #include "engine/timers.h"
 
-#include <time.h>
+#include "base/clock.h"
 
 void timers_update(struct rk_timers *timers)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	timers->now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	timers->now_ms = clock_now_ms();
 }
 
 void timers_init(struct rk_timers *timers, const uint64_t delays_ms[TIMER_KIND_COUNT])

@@ -56,15 +56,6 @@ static const struct {
 		'R', 'R'},
 };
 
-static void open_tcp_flow(struct rig *rig)
-{
-	rig_add_socket(rig, SOCKET_TCP4);
-	rig_add_client(rig);
-	rig_turns(rig, 1);
-	fake_answer(OP_TCP_CONNECT, 0, 0);
-	rig_turns(rig, 1);
-}
-
 static char what_saw(int peer)
 {
 	int error = 0;
@@ -102,7 +93,7 @@ Test(flow_ends, passes_on_fin_and_reset_behind_the_last_byte)
 
 		snprintf(about, sizeof(about), "row %u", i);
 		rig_open(&rig, SOCK_STREAM, 1);
-		open_tcp_flow(&rig);
+		rig_open_tcp_flow(&rig);
 		for (unsigned step = 0; step < STEPS_MAX && ends[i].steps[step].operation; step++)
 			take_step(&rig, ends[i].steps[step].operation, ends[i].steps[step].result);
 		rig_turns(&rig, 2);
@@ -121,7 +112,7 @@ Test(flow_ends, short_sends_lose_nothing)
 	uint32_t sent = 0;
 
 	rig_open(&rig, SOCK_STREAM, 1);
-	open_tcp_flow(&rig);
+	rig_open_tcp_flow(&rig);
 	fake_answer_bytes(fake_index_of(OP_TCP_RECEIVE_IN), total, RING_MORE);
 	for (uint32_t part = 1; sent < total; part = part * 3 + 1) {
 		rig_turns(&rig, 1);
@@ -285,7 +276,7 @@ Test(flow_ends, drops_and_counts_completions_of_a_former_life)
 	unsigned count = 0;
 
 	rig_open(&rig, SOCK_STREAM, 1);
-	open_tcp_flow(&rig);
+	rig_open_tcp_flow(&rig);
 	for (unsigned operation = OP_TCP_CONNECT; operation <= OP_TCP_WATCH_OUT;
 		operation++, count++)
 		fake_complete(tag_make((uint8_t)operation, former, 0), -ECANCELED);
@@ -305,7 +296,7 @@ Test(flow_ends, a_broken_ring_ends_the_turn_and_the_drain)
 	struct rig rig;
 
 	rig_open(&rig, SOCK_STREAM, 1);
-	open_tcp_flow(&rig);
+	rig_open_tcp_flow(&rig);
 	fake_wait_error = -EIO;
 	cr_expect_eq(worker_turn(&rig.worker), -EIO);
 	worker_drain(&rig.worker);

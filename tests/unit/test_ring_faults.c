@@ -95,15 +95,6 @@ static const struct row *row_of(enum rk_operation operation, int error)
 
 // --- the way to each operation
 
-static void open_tcp_flow(struct rig *rig)
-{
-	rig_add_socket(rig, SOCKET_TCP4);
-	rig_add_client(rig);
-	rig_turns(rig, 1);
-	fake_answer(OP_TCP_CONNECT, 0, 0);
-	rig_turns(rig, 1);
-}
-
 static void open_udp_flow(struct rig *rig)
 {
 	rig_add_socket(rig, SOCKET_UDP4);
@@ -123,7 +114,7 @@ static void half_close(struct rig *rig, enum rk_operation receive)
 static void reach(struct rig *rig, enum rk_operation operation)
 {
 	if (operation >= OP_TCP_RECEIVE_IN && operation <= OP_TCP_WATCH_OUT)
-		open_tcp_flow(rig);
+		rig_open_tcp_flow(rig);
 	else if (operation > OP_UDP_LISTENER)
 		open_udp_flow(rig);
 	switch ((unsigned)operation) {

@@ -148,6 +148,15 @@ int rig_add_client(struct rig *rig)
 	return keep_peer(rig, client);
 }
 
+void rig_open_tcp_flow(struct rig *rig)
+{
+	rig_add_socket(rig, SOCKET_TCP4);
+	rig_add_client(rig);
+	rig_turns(rig, 1);
+	fake_answer(OP_TCP_CONNECT, 0, 0);
+	rig_turns(rig, 1);
+}
+
 void rig_add_datagram(uint16_t client)
 {
 	struct rk_addr source;

@@ -35,6 +35,8 @@ int rig_add_client(struct rig *rig);
 int rig_add_helper(struct rig *rig);
 // The listener's accept delivers that descriptor.
 void rig_accept(struct rig *rig, int fd);
+// A client, connected to its server: peers[0] is the server's end, peers[1] the client's.
+void rig_open_tcp_flow(struct rig *rig);
 // A client's datagram; clients are numbered.
 void rig_add_datagram(uint16_t client);
 // Lets every timer of that kind be due.

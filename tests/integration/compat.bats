@@ -379,7 +379,7 @@ ctl_script() {
 # Numbers of processes and releases; the words of an error; what only ours has to tell.
 ctl_filter() {
 	sed -E 's/(Child PID: |"childPID": )[0-9]+/\1N/; s/(Implementation version: |"version": ).*/\1V/
-		/^(error: |no such command|No help topic)/s/.*/error/; /sourceIP/s/,"sourceIP":\{[^}]*\}//
+		/^(error: |no such command|No help topic)/s/.*/error/; /sourceIP/s/,"sourceIP":\{[^}]*\}//; s/,"state":"[a-z]+"//
 		/^- Engine:/d; /^    "engine": \{/,/^    \}/d; s/^    \},$/    }/; /^  - (Workers|Source IP):/d'
 }
 

@@ -244,6 +244,7 @@ in_ns() {
 server_start() {
 	local name=$1
 	shift
+	: >"$FILE_DIR/$name.out" # an earlier one of that name was ready, too
 	# Not through in_ns: the process that is started here must be the server itself.
 	"${AS_USER[@]}" nsenter --preserve-credentials -t "$(cat "$STATE/child_pid")" -U -m -n -- "$@" \
 		</dev/null >"$FILE_DIR/$name.out" 2>&1 3>&- &
@@ -253,6 +254,7 @@ server_start() {
 host_server_start() {
 	local name=$1
 	shift
+	: >"$FILE_DIR/$name.out"
 	"${AS_USER[@]}" "$@" </dev/null >"$FILE_DIR/$name.out" 2>&1 3>&- &
 	server_wait "$name"
 }

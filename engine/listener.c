@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 // With room for fewer flows than this, clients are accepted one by one: a multishot accept takes
-// all that wait in the backlog, and what has no room would have to be reset.
-#define ACCEPT_BURST 64
+// all that come while the worker is busy, and what has no room would have to be reset. So many may
+// wait in the backlog of a listener (SOMAXCONN of Linux since 5.4).
+#define ACCEPT_BURST 4096
 
 static uint64_t listener_tag(const struct rk_listener *listener, uint8_t operation)
 {
@@ -23,18 +24,34 @@ static uint8_t own_operation(const struct rk_listener *listener)
 	return listener->share->forward.socktype == SOCK_DGRAM ? OP_UDP_LISTENER : OP_ACCEPT;
 }
 
+static bool accepts_singly(const struct rk_worker *worker)
+{
+	return worker->accept_singly || worker_room(worker) < ACCEPT_BURST;
+}
+
 static void listener_arm(struct rk_worker *worker, struct rk_listener *listener)
 {
 	if (listener->armed || listener->stopping)
 		return;
 	atomic_store_explicit(&listener->error, 0, memory_order_relaxed);
 	atomic_store_explicit(&listener->armed, true, memory_order_relaxed);
-	if (listener->share->forward.socktype == SOCK_DGRAM)
+	if (listener->share->forward.socktype == SOCK_DGRAM) {
 		udp_receive(worker, listener, listener_tag(listener, own_operation(listener)));
-	else
-		ring_accept(worker->ring, listener->fd,
-			worker->accept_singly || worker_room(worker) < ACCEPT_BURST,
-			listener_tag(listener, own_operation(listener)));
+		return;
+	}
+	listener->multishot = !accepts_singly(worker);
+	ring_accept(worker->ring, listener->fd, !listener->multishot,
+		listener_tag(listener, own_operation(listener)));
+}
+
+// Ends a multishot accept for which there may soon be no room; its end arms a single one.
+static void listener_slow_down(struct rk_worker *worker, struct rk_listener *listener)
+{
+	if (!listener->armed || !listener->multishot || !accepts_singly(worker))
+		return;
+	listener->multishot = false;
+	ring_cancel_one(worker->ring, listener->fd, listener_tag(listener, own_operation(listener)),
+		tag_make(OP_NONE, 0, 0));
 }
 
 int listener_start(struct rk_worker *worker, struct rk_listener *listener)
@@ -117,6 +134,7 @@ void listener_accepted(struct rk_worker *worker, const struct rk_completion *com
 		listener_drained(worker, listener);
 		return;
 	}
+	listener_slow_down(worker, listener);
 	if (!worker_has_room(worker))
 		listener_fill(worker, listener);
 	if (listener->armed || node_is_linked(&listener->waiting))

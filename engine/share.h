@@ -31,6 +31,7 @@ struct rk_listener {
 	_Atomic bool full;      // armed again when flows are free
 	_Atomic int error;      // while it pauses: the errno because of which it does; else 0
 	bool stopping;          // being closed
+	bool multishot;         // TCP: the accept in flight takes every client that comes
 	bool wildcard;          // bound to all addresses: replies need the address the client used
 };
 

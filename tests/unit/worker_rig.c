@@ -85,8 +85,8 @@ void rig_open(struct rig *rig, int socktype, unsigned targets)
 
 	memset(rig, 0, sizeof(*rig));
 	rig->descriptors = rig_open_descriptors();
-	worker->options = (struct rk_plane_options){.max_flows = 100,
-		.descriptors = 1000,
+	worker->options = (struct rk_plane_options){.max_flows = 5000,
+		.descriptors = 20000,
 		.pool_size = 4,
 		.connect_timeout_ms = 600000,
 		.udp_idle_timeout_ms = 600000};

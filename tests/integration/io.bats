@@ -66,3 +66,12 @@ kernel_threads() {
 	tool tcp-client half-close 127.0.0.1 "$SLOW" 10000000 >/dev/null
 	assert_equal "$(kernel_threads)" ''
 }
+
+@test "io: 64 KiB of locked memory are enough" {
+	RK_IO='' engine_start "$DIR/io.ini" prlimit --memlock=65536:65536
+	assert_match "$(grep 'Max locked memory' "/proc/$ENGINE_PID/limits")" ' 65536 +65536 '
+	# Kernels before 5.12 count rings as locked memory: there epoll takes over.
+	assert_match "$(api_body /v1/info | json 'd["engine"]["io"]')" '^(io_uring|epoll)$'
+	server_start echo "$RK_TOOLS/tcp-server" echo 127.0.0.1 7001
+	assert_match "$(tool tcp-many 127.0.0.1 "$ECHO" 200 5)" '^ok 200 '
+}

@@ -116,15 +116,24 @@ ns_listens() {
 	cmp "$DIR/got" "$RK_TOP/config/rootless.ini"
 }
 
+# On a busy machine iperf3 now and then ends with status 0 and without its totals: then again, and what
+# it said instead is shown.
+iperf_moves() { # OPTION...
+	local try
+	for try in 1 2 3; do
+		timeout 20 iperf3 --client 127.0.0.1 --port "$FILES" --time 1 --json "$@" >"$DIR/iperf.json"
+		! grep -q '"sum_received"' "$DIR/iperf.json" || break
+		tail -n 30 "$DIR/iperf.json"
+	done
+	assert_equal "$(json 'd["end"]["sum_received"]["bytes"] > 10**7' <"$DIR/iperf.json")" True
+}
+
 @test "tcp: iperf3 moves data in both directions" {
 	in_ns iperf3 --server --bind 127.0.0.1 --port 7010 >"$DIR/iperf3.log" 2>&1 &
 	wait_until 10 ns_listens 7010
-	timeout 20 iperf3 --client 127.0.0.1 --port "$FILES" --time 1 --json >"$DIR/in.json"
-	timeout 20 iperf3 --client 127.0.0.1 --port "$FILES" --time 1 --reverse --json >"$DIR/out.json"
-	timeout 20 iperf3 --client 127.0.0.1 --port "$FILES" --time 1 --parallel 8 --json >"$DIR/parallel.json"
-	for figure in in out parallel; do
-		assert_equal "$(json 'd["end"]["sum_received"]["bytes"] > 10**7' <"$DIR/$figure.json")" True
-	done
+	iperf_moves
+	iperf_moves --reverse
+	iperf_moves --parallel 8
 }
 
 # --- ends of streams -------------------------------------------------------------------------

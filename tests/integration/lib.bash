@@ -59,9 +59,11 @@ teardown() {
 
 # AS_USER with the mark $1 in the environment of whatever it starts.
 user_environment() {
-	# For sanitizer builds: a report makes the program fail.
+	# For sanitizer builds: a report makes the program fail. ThreadSanitizer does not see io_uring
+	# close a descriptor, and takes the next owner of its number for a race: so not from calls of libc.
 	user_command "$RK_TMP/home" "$RK_BIN" "RK_TEST_ID=$1" \
-		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		TSAN_OPTIONS=halt_on_error=1:ignore_interceptors_accesses=1
 }
 
 # Limits of time grow by this factor in builds that are slow, such as those with sanitizers.

@@ -133,14 +133,15 @@ static int perform(struct ctl_client *client, const char *method, const char *pa
 	return 0;
 }
 
-// {"message": TEXT} is the server's own word; of anything else the first line is quoted.
+// {"message": TEXT} is the server's own word, unless it is empty; of anything else the first line
+// is quoted.
 static int refuse(const struct ctl_client *client, long status, struct rk_error *e)
 {
 	cJSON *body = client->answer ? cJSON_Parse(client->answer) : NULL;
 	const cJSON *message = cJSON_GetObjectItemCaseSensitive(body, "message");
 	const char *text = client->answer ? client->answer : "";
 
-	if (cJSON_IsString(message))
+	if (cJSON_IsString(message) && message->valuestring[0])
 		error_set(e, EINVAL, "%s", message->valuestring);
 	else
 		error_set(e, EINVAL, "unexpected HTTP status %ld: %.*s", status,

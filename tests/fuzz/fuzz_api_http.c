@@ -7,6 +7,7 @@
 #include "tests/fuzz/lib/ports.h"
 #include "tests/fuzz/lib/server.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,8 +47,8 @@ static bool receive_all(int fd)
 	ssize_t got;
 
 	do {
-		FUZZ_REQUIRE(poll(&ready, 1, ANSWER_LIMIT_MS) == 1);
-		got = recv(fd, bytes, sizeof(bytes), 0);
+		FUZZ_REQUIRE(TEMP_FAILURE_RETRY(poll(&ready, 1, ANSWER_LIMIT_MS)) == 1);
+		got = TEMP_FAILURE_RETRY(recv(fd, bytes, sizeof(bytes), 0));
 		for (ssize_t i = 0; i < got && used < 7; i++)
 			start_of_answer[used++] = bytes[i];
 	} while (got > 0);
@@ -63,7 +64,7 @@ static bool exchange(const void *data, size_t size)
 	FUZZ_REQUIRE(fd >= 0);
 	FUZZ_REQUIRE(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
 	while (size > 0) {
-		ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
+		ssize_t sent = TEMP_FAILURE_RETRY(send(fd, data, size, MSG_NOSIGNAL));
 
 		if (sent <= 0)
 			break; // it has closed the connection: what comes next shows it

@@ -3,9 +3,11 @@
 #include "tests/fuzz/lib/server.h"
 #include "tests/fuzz/lib/fuzz.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +75,7 @@ static void serve(int connection)
 	drain(connection);
 }
 
+// libFuzzer's timer interrupts the thread that runs the target, never this one.
 static void *run(void *unused)
 {
 	(void)unused;
@@ -115,6 +118,7 @@ static void fill_address(struct sockaddr_un *address)
 const char *fuzz_server_path(const char *name)
 {
 	struct sockaddr_un address;
+	sigset_t all, before;
 	pthread_t thread;
 
 	if (server.path[0])
@@ -125,7 +129,10 @@ const char *fuzz_server_path(const char *name)
 	FUZZ_REQUIRE(server.listener >= 0);
 	FUZZ_REQUIRE(bind(server.listener, (struct sockaddr *)&address, sizeof(address)) == 0);
 	FUZZ_REQUIRE(listen(server.listener, 64) == 0);
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
 	FUZZ_REQUIRE(pthread_create(&thread, NULL, run, NULL) == 0);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_detach(thread);
 	return server.path;
 }
@@ -149,6 +156,6 @@ void fuzz_server_settle(void)
 	FUZZ_REQUIRE(fd >= 0);
 	FUZZ_REQUIRE(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
 	shutdown(fd, SHUT_WR);
-	FUZZ_REQUIRE(recv(fd, &end, 1, 0) <= 0);
+	FUZZ_REQUIRE(TEMP_FAILURE_RETRY(recv(fd, &end, 1, 0)) <= 0);
 	close(fd);
 }

@@ -2,9 +2,10 @@
 
 #include "drivers/gvproxy_api.h"
 
+#include "drivers/curl_late.h"
+
 #include <cjson/cJSON.h>
 #include <ctype.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #define ANSWER_MAX         256 // of its words; the rest is dropped
 
 struct gvproxy_api {
+	const struct curl_late *library;
 	CURL *curl;
 	char answer[ANSWER_MAX];
 	size_t length;
@@ -34,19 +36,24 @@ static size_t collect(char *data, size_t size, size_t count, void *context)
 
 struct gvproxy_api *gvproxy_api_open(const char *socket_path, struct rk_error *e)
 {
-	struct gvproxy_api *api = calloc(1, sizeof(*api));
+	const struct curl_late *library = curl_late_load(e);
+	struct gvproxy_api *api;
 
-	if (!api || !(api->curl = curl_easy_init())) {
+	if (!library)
+		return NULL;
+	api = calloc(1, sizeof(*api));
+	if (!api || !(api->curl = library->init())) {
 		free(api);
 		error_set(e, ENOMEM, "libcurl did not start");
 		return NULL;
 	}
-	curl_easy_setopt(api->curl, CURLOPT_UNIX_SOCKET_PATH, socket_path);
-	curl_easy_setopt(api->curl, CURLOPT_NOPROXY, "*");
-	curl_easy_setopt(api->curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(api->curl, CURLOPT_TIMEOUT_MS, REQUEST_TIMEOUT_MS);
-	curl_easy_setopt(api->curl, CURLOPT_WRITEFUNCTION, collect);
-	curl_easy_setopt(api->curl, CURLOPT_WRITEDATA, api);
+	api->library = library;
+	library->setopt(api->curl, CURLOPT_UNIX_SOCKET_PATH, socket_path);
+	library->setopt(api->curl, CURLOPT_NOPROXY, "*");
+	library->setopt(api->curl, CURLOPT_NOSIGNAL, 1L);
+	library->setopt(api->curl, CURLOPT_TIMEOUT_MS, REQUEST_TIMEOUT_MS);
+	library->setopt(api->curl, CURLOPT_WRITEFUNCTION, collect);
+	library->setopt(api->curl, CURLOPT_WRITEDATA, api);
 	return api;
 }
 
@@ -54,23 +61,24 @@ void gvproxy_api_close(struct gvproxy_api *api)
 {
 	if (!api)
 		return;
-	curl_easy_cleanup(api->curl);
+	api->library->cleanup(api->curl);
 	free(api);
 }
 
 static int post(struct gvproxy_api *api, const char *url, const char *body, struct rk_error *e)
 {
+	const struct curl_late *library = api->library;
 	CURLcode code;
 	long status = 0;
 
 	api->length = 0;
 	api->answer[0] = '\0';
-	curl_easy_setopt(api->curl, CURLOPT_URL, url);
-	curl_easy_setopt(api->curl, CURLOPT_POSTFIELDS, body);
-	code = curl_easy_perform(api->curl);
+	library->setopt(api->curl, CURLOPT_URL, url);
+	library->setopt(api->curl, CURLOPT_POSTFIELDS, body);
+	code = library->perform(api->curl);
 	if (code != CURLE_OK)
-		return error_set(e, EIO, "gvproxy's API: %s", curl_easy_strerror(code));
-	curl_easy_getinfo(api->curl, CURLINFO_RESPONSE_CODE, &status);
+		return error_set(e, EIO, "gvproxy's API: %s", library->strerror(code));
+	library->getinfo(api->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status == 200)
 		return 0;
 	return error_set(e, EREMOTEIO, "gvproxy: %s (HTTP status %ld)",

@@ -5,7 +5,7 @@
 
 struct gvproxy_api;
 
-// `socket_path` is copied. NULL with *e when there is no memory.
+// `socket_path` is copied. NULL with *e when there is no memory or no libcurl.
 struct gvproxy_api *gvproxy_api_open(const char *socket_path, struct rk_error *e);
 void gvproxy_api_close(struct gvproxy_api *api);
 

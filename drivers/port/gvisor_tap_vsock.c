@@ -6,6 +6,7 @@
 // the namespace, from its gateway's address, so nothing there may be behind the loopback.
 
 #include "base/bind.h"
+#include "drivers/curl_late.h"
 #include "drivers/driver.h"
 #include "drivers/gvproxy.h"
 #include "drivers/gvproxy_api.h"
@@ -70,7 +71,8 @@ static int gvproxy_port_check(
 			error_wrap(e, "[port] publish: %s",
 				port_spec_format(spec, text, sizeof(text)));
 	}
-	return rc;
+	// Once the engine has given up its rights it cannot load it any more.
+	return rc == 0 && !curl_late_load(e) ? -e->code : rc;
 }
 
 static int gvproxy_port_start(struct rk_port_backend *backend, struct rk_error *e)
@@ -84,7 +86,7 @@ static int gvproxy_port_start(struct rk_port_backend *backend, struct rk_error *
 	port->api = gvproxy_api_open(path, e);
 	if (!port->api) {
 		free(port);
-		return -ENOMEM;
+		return -e->code;
 	}
 	backend->private = port;
 	return 0;

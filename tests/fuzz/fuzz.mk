@@ -37,4 +37,4 @@ $(BUILD)/libfuzzed.a: $(call obj,$(FUZZED_SRC) $(FUZZ_LIB_SRC))
 	$(AR) rcs $@ $^
 
 $(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/libfuzzed.a
-	$(link) -fsanitize=fuzzer $(LIBS_ENGINE) $(LIBS_DRIVERS) $(LIBS_CONFIG) $(LIBS_BASE) $(LIBS_NSCTL)
+	$(link) -fsanitize=fuzzer $(LIBS_ENGINE) $(LIBS_CTL) $(LIBS_DRIVERS) $(LIBS_CONFIG) $(LIBS_BASE) $(LIBS_NSCTL)

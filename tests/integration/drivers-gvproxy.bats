@@ -330,6 +330,14 @@ refuses_cidr() {
 	refused "$DIR/test.ini" 'publish'
 }
 
+@test "port gvproxy: a missing libcurl is named with its package" {
+	: >"$DIR/libcurl.so.4"
+	AS_USER+=(env "LD_LIBRARY_PATH=$DIR")
+	config gvisor-tap-vsock gvisor-tap-vsock "127.0.0.1:$PORT:7001/tcp" </dev/null
+	refused "$DIR/test.ini" 'libcurl\.so\.4.*package libcurl4'
+	assert_none_left "$MARK"
+}
+
 @test "port gvproxy: the death of gvproxy ends the run with a message" {
 	config gvisor-tap-vsock gvisor-tap-vsock "127.0.0.1:$PORT:7001/tcp" </dev/null
 	engine_start "$DIR/test.ini"

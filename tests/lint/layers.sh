@@ -41,7 +41,7 @@ home 'ini\.h' 'config/[^/]*ini[^/]*\.c:'
 home 'libmnl|libnftnl|linux/(netlink|rtnetlink)' 'base/netlink[^/]*\.[ch]:'
 home 'seccomp|sys/capability' 'base/lockdown/[^/]*\.c:'
 home 'microhttpd' 'engine/api[^/]*\.[ch]:'
-home 'curl' '(drivers|engine/ctl)/'
+home 'curl' '(drivers/curl_late|engine/ctl/)'
 home 'cjson' '(drivers|engine/(api|json|ctl/)[^/]*)'
 
 # The engine never enters a namespace and nsctl never forwards: neither has the other's tools.

@@ -32,7 +32,7 @@ idle_memory() {
 	figure "$1: idle $before KiB, with $count idle connections $after KiB," \
 		"$(((after - before) * 1024 / count)) bytes each"
 	kill "$holder"
-	[ "$before" -lt 32768 ]
+	[ "$before" -le 8192 ]
 	[ $((after - before)) -lt $((count * 8)) ]
 }
 

@@ -164,22 +164,11 @@ static int make_fresh(struct rk_state_dir *dir, struct rk_error *e)
 	return 0;
 }
 
-// Everything in a state directory is removed: not a place where people keep things.
-static int refuse_precious(const char *path, struct rk_error *e)
-{
-	const char *home = getenv("HOME");
-
-	if (strcmp(path, "/") != 0 && (!home || strcmp(path, home) != 0))
-		return 0;
-	return error_set(e, EINVAL, "%s: cannot be a state directory, which is emptied", path);
-}
-
 static int make_absolute(char *out, size_t size, const char *path, struct rk_error *e)
 {
 	char here[PATH_MAX];
 	size_t length;
 	int written;
-	int rc;
 
 	if (path[0] == '/') {
 		written = snprintf(out, size, "%s", path);
@@ -193,12 +182,11 @@ static int make_absolute(char *out, size_t size, const char *path, struct rk_err
 	length = strlen(out);
 	while (length > 1 && out[length - 1] == '/')
 		out[--length] = '\0';
-	rc = check_length(out, e);
-	return rc < 0 ? rc : refuse_precious(out, e);
+	return check_length(out, e);
 }
 
-// mkdir -p with mode 0700.
-static int make_with_parents(const char *path, struct rk_error *e)
+// mkdir -p with mode 0700. *made: the directory was not there before.
+static int make_with_parents(const char *path, bool *made, struct rk_error *e)
 {
 	char part[PATH_MAX];
 
@@ -207,7 +195,8 @@ static int make_with_parents(const char *path, struct rk_error *e)
 			continue;
 		memcpy(part, path, i);
 		part[i] = '\0';
-		if (mkdir(part, 0700) == 0 || errno == EEXIST)
+		*made = mkdir(part, 0700) == 0;
+		if (*made || errno == EEXIST)
 			continue;
 		error_errno(e, errno, "%s: make directory %s", path, part);
 		return hint_full(e);
@@ -215,13 +204,53 @@ static int make_with_parents(const char *path, struct rk_error *e)
 	return 0;
 }
 
+// Whether `dir` is the directory `path` or one above it, up to the root, whatever it is called by.
+static bool is_at_or_above(const struct stat *dir, const char *path)
+{
+	RK_CLEANUP_FD int at = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat below = {0};
+	struct stat info;
+
+	while (at >= 0 && fstat(at, &info) == 0) {
+		int above;
+
+		if (info.st_ino == dir->st_ino && info.st_dev == dir->st_dev)
+			return true;
+		if (info.st_ino == below.st_ino && info.st_dev == below.st_dev)
+			return false; // the root is its own parent
+		below = info;
+		above = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		fd_close(&at);
+		at = above;
+	}
+	return false;
+}
+
+// Everything in a state directory is removed: not a place where people keep things.
+static int refuse_precious(
+	const struct rk_state_dir *dir, const struct stat *info, struct rk_error *e)
+{
+	const char *home = getenv("HOME");
+
+	if (!is_at_or_above(info, "/") && (!home || !is_at_or_above(info, home)))
+		return 0;
+	error_set(e, EINVAL,
+		"%s: cannot be the state directory, which is emptied: the home directory is in it",
+		dir->path);
+	return error_hint(e, "choose another [engine] state-dir");
+}
+
 static int open_directory(struct rk_state_dir *dir, struct rk_error *e)
 {
 	struct stat info;
+	int rc;
 
 	dir->dir_fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir->dir_fd < 0 || fstat(dir->dir_fd, &info) < 0)
 		return error_errno(e, errno, "%s: state directory", dir->path);
+	rc = refuse_precious(dir, &info, e);
+	if (rc < 0)
+		return rc;
 	if (info.st_uid != geteuid()) {
 		error_set(e, EPERM, "%s: the state directory belongs to uid %u, not to %u",
 			dir->path, info.st_uid, geteuid());
@@ -283,13 +312,13 @@ static void release(struct rk_state_dir *dir)
 	fd_close(&dir->dir_fd);
 }
 
-static int open_and_lock(struct rk_state_dir *dir, struct rk_error *e)
+static int open_and_lock(struct rk_state_dir *dir, bool *made, struct rk_error *e)
 {
 	int rc = -ESTALE;
 
 	for (int i = 0; i < LOCK_TRIES && rc == -ESTALE; i++) {
 		release(dir);
-		rc = make_with_parents(dir->path, e);
+		rc = make_with_parents(dir->path, made, e);
 		if (rc == 0)
 			rc = open_directory(dir, e);
 		if (rc == 0)
@@ -300,9 +329,9 @@ static int open_and_lock(struct rk_state_dir *dir, struct rk_error *e)
 	return rc;
 }
 
-// After a failure: what was made here does not stay. The lock is unlinked only by who holds it, and
-// only while it is the one that others see.
-static void abandon(struct rk_state_dir *dir)
+// After a failure: what was `made` here does not stay. The lock is unlinked only by who holds it,
+// and only while it is the one that others see.
+static void abandon(struct rk_state_dir *dir, bool made)
 {
 	struct stat info;
 
@@ -311,21 +340,23 @@ static void abandon(struct rk_state_dir *dir)
 	if (dir->lock_fd >= 0 && flock(dir->lock_fd, LOCK_EX | LOCK_NB) == 0 &&
 		fstat(dir->lock_fd, &info) == 0 && info.st_nlink > 0)
 		unlinkat(dir->dir_fd, LOCK_NAME, 0);
-	rmdir(dir->path); // refused when there is anything in it
+	if (made)
+		rmdir(dir->path); // refused when there is anything in it
 }
 
 int state_dir_open(struct rk_state_dir *dir, const char *path, struct rk_error *e)
 {
+	bool made = false;
 	int rc;
 
 	*dir = RK_STATE_DIR_NONE;
 	rc = path[0] ? make_absolute(dir->path, sizeof(dir->path), path, e) : make_fresh(dir, e);
 	if (rc == 0)
-		rc = open_and_lock(dir, e);
+		rc = open_and_lock(dir, &made, e);
 	if (rc == 0)
 		rc = clean(dir, e);
 	if (rc < 0) {
-		abandon(dir);
+		abandon(dir, made || !path[0]);
 		release(dir);
 		return rc;
 	}

@@ -214,12 +214,37 @@ Test(statedir, limits_the_path_so_that_a_socket_fits)
 	cr_assert_not(exists(longest));
 }
 
+// Whatever they are called by.
 Test(statedir, refuses_places_where_people_keep_things)
 {
+	cr_assert_eq(mkdir(path, 0700), 0);
+	cr_assert_eq(mkdir(in(path, "home"), 0700), 0);
+	cr_assert_eq(setenv("HOME", in(path, "home"), 1), 0);
+	cr_assert_eq(symlink(in(path, "home"), in(base, "link")), 0);
+	cr_assert_eq(chdir(getenv("HOME")), 0);
+	cr_assert_eq(state_dir_open(&dir, getenv("HOME"), &e), -EINVAL);
+	cr_assert_eq(state_dir_open(&dir, in(getenv("HOME"), "//"), &e), -EINVAL);
+	cr_assert_eq(state_dir_open(&dir, in(path, "home/../home/."), &e), -EINVAL);
+	cr_assert_eq(state_dir_open(&dir, in(base, "link"), &e), -EINVAL);
+	cr_assert_eq(state_dir_open(&dir, ".", &e), -EINVAL);
+	cr_assert_eq(state_dir_open(&dir, path, &e), -EINVAL);
+	cr_assert(strstr(e.text, path) && strstr(e.text, "home directory"), "%s", e.text);
+	cr_assert_eq(state_dir_open(&dir, "/", &e), -EINVAL);
+	unsetenv("HOME");
+	cr_assert_eq(state_dir_open(&dir, "/", &e), -EINVAL);
+	cr_assert(exists(in(path, "home")));
+}
+
+Test(statedir, leaves_an_empty_directory_that_it_did_not_make)
+{
+	cr_assert_eq(mkdir(path, 0700), 0);
+	cr_assert_eq(symlink("nowhere", in(path, "lock")), 0);
+	cr_assert_neq(state_dir_open(&dir, path, &e), 0);
+	cr_assert(exists(path));
+	cr_assert_eq(unlink(in(path, "lock")), 0);
 	setenv("HOME", path, 1);
 	cr_assert_eq(state_dir_open(&dir, path, &e), -EINVAL);
-	cr_assert_eq(state_dir_open(&dir, in(path, "/"), &e), -EINVAL);
-	cr_assert_eq(state_dir_open(&dir, "/", &e), -EINVAL);
+	cr_assert(exists(path));
 }
 
 Test(statedir, makes_relative_paths_absolute)

@@ -51,13 +51,46 @@ run_unit() {
 	count_tap "$tap" "$status" unit
 }
 
-# run_file NAME FILE: no test may take longer than its folder allows.
+# run_limited SECONDS COMMAND...: in a process group of its own, which is ended when the time is
+# over, so that bats cleans up, or when we are; and killed when that does not help.
+run_limited() {
+	local pid status=0
+	timeout --kill-after=60 "$@" </dev/null &
+	pid=$!
+	trap 'kill -TERM "$pid"' INT TERM
+	wait "$pid" || status=$?
+	# The trap ended only the wait.
+	while kill -0 "$pid" 2>/dev/null; do wait "$pid"; done
+	trap - INT TERM
+	return "$status"
+}
+
+# A file that did not end, outside of its tests, which have limits of their own: one failure.
+report_hung() { # NAME FILE LOG SECONDS
+	local ok skip
+	echo "$1: $2 did not end within $4 s (RK_FILE_LIMIT_S); the end of its output:"
+	tail -n 20 "$3"
+	# Where bats had to be killed its user is left, whose owner is gone in a moment.
+	sleep 1
+	[ "$(id -u)" -ne 0 ] || (. tests/user.bash && user_remove_stale)
+	skip=$(grep -ciE '^ok .*# skip' "$3")
+	ok=$(($(grep -cE '^ok ' "$3") - skip))
+	echo "$1: $ok passed, 1 failed, $skip skipped (${SECONDS}s)"
+	echo "$ok 1 $skip" >>"$results/counts"
+}
+
+# run_file NAME FILE: no test and no file may take longer than its folder allows.
 run_file() {
-	local name=$1 file=$2 limit=90 log=$results/$1.log status=0
-	[[ $file != tests/long/* ]] || limit=1800
+	local name=$1 file=$2 limit=90 file_limit=900 log=$results/$1.log status=0
+	[[ $file != tests/long/* ]] || limit=1800 file_limit=3600
+	file_limit=${RK_FILE_LIMIT_S:-$((file_limit * ${RK_SLOW:-1}))}
 	RK_BUILD=$PWD/$build BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$((limit * ${RK_SLOW:-1}))} \
-		"${randomized[@]}" bats --tap --timing --print-output-on-failure "$file" \
-		</dev/null >"$log" 2>&1 || status=$?
+		run_limited "$file_limit" "${randomized[@]}" \
+		bats --tap --timing --print-output-on-failure "$file" >"$log" 2>&1 || status=$?
+	if [ "$SECONDS" -ge "$file_limit" ] && [[ $status =~ ^(124|137)$ ]]; then
+		report_hung "$name" "$file" "$log" "$file_limit"
+		return
+	fi
 	grep -vE '^(ok |1\.\.)' "$log"
 	count_tap "$log" "$status" "$name"
 }

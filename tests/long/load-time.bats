@@ -70,26 +70,44 @@ idle_memory() {
 
 # --- half-closed connections
 
-# One side has ended; three minutes later the other sends, and all of it arrives.
+# half_closed IO SECONDS: an engine of its own; one side of a connection has ended, and so much later
+# the other sends, and all of it arrives. Leaves the results in files.
 half_closed() {
-	local late early
+	local late early FILE_DIR=$DIR/$1 DIR=$DIR/$1 pause=$2
+	mkdir "$DIR"
+	chown "$TEST_UID:$TEST_GID" "$DIR"
 	late=$(free_port) early=$(free_port)
 	start "$1" "127.0.0.1:$late:7001/tcp" "127.0.0.1:$early:7002/tcp" </dev/null
-	server_start slow "$RK_TOOLS/tcp-server" slow 127.0.0.1 7001 180
+	server_start slow "$RK_TOOLS/tcp-server" slow 127.0.0.1 7001 "$pause"
 	server_start greet "$RK_TOOLS/tcp-server" greet 127.0.0.1 7002
 	head -c 3000001 /dev/zero | timeout 300 socat -t 250 - "TCP4:127.0.0.1:$late" >"$DIR/answer" 3>&- &
 	local client=$!
-	{ sleep 180; head -c 3000001 /dev/zero; } |
+	{ sleep "$pause"; head -c 3000001 /dev/zero; } |
 		timeout 300 socat -t 250 - "TCP4:127.0.0.1:$early" >"$DIR/hello" 3>&-
 	wait "$client"
-	assert_match "$(cat "$DIR/answer")" '^3000001 '
-	assert_equal "$(cat "$DIR/hello")" hello
-	server_ended() { grep -q '^eof 3000001 ' "$FILE_DIR/greet.out"; }
+	server_ended() { grep -q '^eof 3000001 ' "$DIR/greet.out"; }
 	wait_until 10 server_ended
+	api_body /v1/info | json 'd["engine"]["io"]' >"$DIR/io"
+	engine_stop
+	echo whole >"$DIR/end"
 }
 
+# Both data paths at the same time: it is the waiting that takes long.
 @test "load: half-closed for three minutes, then whole, in both directions" {
-	half_closed io_uring
+	local io pids=()
+	for io in io_uring epoll; do
+		half_closed "$io" 180 >"$DIR/$io.log" 2>&1 3>&- &
+		pids+=($!)
+	done
+	wait "${pids[0]}" || true
+	wait "${pids[1]}" || true
+	cat "$DIR/io_uring.log" "$DIR/epoll.log"
+	for io in io_uring epoll; do
+		assert_match "$(cat "$DIR/$io/answer")" '^3000001 '
+		assert_equal "$(cat "$DIR/$io/hello")" hello
+		assert_equal "$(cat "$DIR/$io/io")" "$io"
+		assert_equal "$(cat "$DIR/$io/end")" whole
+	done
 }
 
 # --- a service that is not there yet

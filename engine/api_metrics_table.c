@@ -251,7 +251,7 @@ const struct metric metric_table[] = {
 	WORKER("counter", "timers_total", worker_timer, "Timers that ran out.",
 		{"kind=\"connect\"", TIMER_CONNECT}, {"kind=\"half_closed\"", TIMER_HALF_CLOSED},
 		{"kind=\"pause\"", TIMER_PAUSE}, {"kind=\"udp_idle\"", TIMER_UDP_IDLE},
-		{"kind=\"pool\"", TIMER_POOL}),
+		{"kind=\"pool\"", TIMER_POOL}, {"kind=\"poll\"", TIMER_POLL}),
 	WORKER("gauge", "pool_sockets", pool_ready, "Sockets of the namespace that are ready.",
 		POOL_SERIES),
 	WORKER("gauge", "pool_requested", pool_requested, "Sockets that the helper was asked for.",

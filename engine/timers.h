@@ -15,6 +15,7 @@ enum rk_timer_kind {
 	TIMER_PAUSE,       // a listener waits after EMFILE
 	TIMER_UDP_IDLE,    // a UDP flow had no datagram
 	TIMER_POOL,        // the helper could not deliver: ask again
+	TIMER_POLL,        // the mailbox or the helper's channel could not be polled
 	TIMER_KIND_COUNT
 };
 

@@ -21,6 +21,7 @@
 #define LISTENER_PAUSE_MS    50
 #define TRIM_AFTER_MS        1000
 #define POOL_RETRY_MS        100
+#define POLL_RETRY_MS        100
 
 // --- shares
 
@@ -197,18 +198,29 @@ static void change_channel(struct rk_worker *worker, int channel)
 	int former = pool_set_channel(&worker->pool, &worker->timers, channel);
 
 	worker->helper_generation++;
+	timer_stop(&worker->helper_poll);
 	if (former < 0)
 		return;
 	ring_cancel(worker->ring, former, tag_make(OP_NONE, 0, 0));
 	ring_close_fd(worker->ring, former, tag_make(OP_NONE, 0, 0));
 }
 
+static void poll_mailbox(struct rk_worker *worker)
+{
+	ring_poll(worker->ring, worker->mailbox[0], POLLIN, tag_make(OP_MAILBOX, 0, 0));
+}
+
+static void poll_helper(struct rk_worker *worker)
+{
+	ring_poll(worker->ring, worker->pool.channel, POLLIN,
+		tag_make(OP_HELPER, worker->helper_generation, 0));
+}
+
 static void command_helper(struct rk_worker *worker, struct rk_command *command)
 {
 	change_channel(worker, command->channel);
 	worker->helper_channels++;
-	ring_poll(worker->ring, command->channel, POLLIN,
-		tag_make(OP_HELPER, worker->helper_generation, 0));
+	poll_helper(worker);
 	command_answer(command, 0);
 }
 
@@ -306,9 +318,12 @@ static void helper_read(struct rk_worker *worker, const struct rk_completion *co
 {
 	if (tag_generation(completion->tag) != worker->helper_generation)
 		return;
-	if (helper_drain(worker) && !(completion->flags & RING_MORE))
-		ring_poll(worker->ring, worker->pool.channel, POLLIN,
-			tag_make(OP_HELPER, worker->helper_generation, 0));
+	if (!helper_drain(worker) || completion->flags & RING_MORE)
+		return;
+	if (completion->result < 0)
+		timer_start(&worker->timers, &worker->helper_poll, TIMER_POLL);
+	else
+		poll_helper(worker);
 }
 
 // --- the loop
@@ -320,8 +335,20 @@ static void mailbox_complete(struct rk_worker *worker, const struct rk_completio
 	if (worker->stopping)
 		return;
 	mailbox_read(worker);
-	if (!(completion->flags & RING_MORE))
-		ring_poll(worker->ring, worker->mailbox[0], POLLIN, tag_make(OP_MAILBOX, 0, 0));
+	if (completion->flags & RING_MORE)
+		return;
+	if (completion->result < 0)
+		timer_start(&worker->timers, &worker->mailbox_poll, TIMER_POLL);
+	else
+		poll_mailbox(worker);
+}
+
+static void poll_again(struct rk_worker *worker, const struct rk_timer *timer)
+{
+	if (timer == &worker->mailbox_poll)
+		poll_mailbox(worker);
+	else
+		poll_helper(worker);
 }
 
 static void ignore(struct rk_worker *worker, const struct rk_completion *completion)
@@ -378,6 +405,8 @@ static void run_timers(struct rk_worker *worker)
 		pool_refill(&worker->pool, timers);
 		helper_drain(worker);
 	}
+	while ((timer = timers_expired(timers, TIMER_POLL)))
+		poll_again(worker, timer);
 }
 
 // How long to sleep: until the earliest deadline, or a little when there was work just now.
@@ -446,6 +475,7 @@ int worker_open(struct rk_worker *worker)
 		[TIMER_PAUSE] = LISTENER_PAUSE_MS,
 		[TIMER_UDP_IDLE] = worker->options.udp_idle_timeout_ms,
 		[TIMER_POOL] = POOL_RETRY_MS,
+		[TIMER_POLL] = POLL_RETRY_MS,
 	};
 	int result;
 
@@ -469,7 +499,7 @@ int worker_open(struct rk_worker *worker)
 	if (result == 0 && !worker->ring)
 		result = ring_open(&worker->ring, &ring_options);
 	if (result == 0)
-		ring_poll(worker->ring, worker->mailbox[0], POLLIN, tag_make(OP_MAILBOX, 0, 0));
+		poll_mailbox(worker);
 	return result;
 }
 

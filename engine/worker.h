@@ -99,7 +99,10 @@ struct rk_worker {
 	struct rk_list starved;        // TCP flows that wait for a stream buffer
 	struct rk_list full_listeners; // that wait for a free flow
 	uint32_t helper_generation;    // which channel a completion of OP_HELPER is about
-	bool accept_singly;            // multishot accept was seen to deliver bogus descriptors
+	// A poll that failed is asked for again after a pause, else it could fail for ever without
+	// one.
+	struct rk_timer mailbox_poll, helper_poll;
+	bool accept_singly; // multishot accept was seen to deliver bogus descriptors
 	bool stopping;
 	bool clock_stale;                   // the thread slept since timers_update()
 	bool worked;                        // the last turn had completions

@@ -20,7 +20,7 @@ enum outcome {
 	LEAVES,     // ... and the number of its client's descriptor is left alone
 	GOES_ON,    // the flow lives
 	ASKS_AGAIN, // the flow or listener lives, the operation is in flight again
-	PAUSES,     // the listener asks again after its pause
+	PAUSES,     // the listener, or who polls, asks again after its pause
 	WATCHES,    // the flow lives and waits for its full destination to take more
 };
 
@@ -31,8 +31,8 @@ static const struct row {
 	enum outcome outcome;
 	enum rk_port_counter counters[2]; // that go up by one; no other of `watched` does
 } rows[] = {
-	{OP_MAILBOX, 0, ASKS_AGAIN, {NONE, NONE}},
-	{OP_HELPER, 0, ASKS_AGAIN, {NONE, NONE}},
+	{OP_MAILBOX, 0, PAUSES, {NONE, NONE}},
+	{OP_HELPER, 0, PAUSES, {NONE, NONE}},
 	{OP_ACCEPT, ECONNABORTED, ASKS_AGAIN, {NONE, NONE}},
 	{OP_ACCEPT, ECANCELED, ASKS_AGAIN, {NONE, NONE}},
 	{OP_ACCEPT, 0, PAUSES, {COUNT_PAUSES, NONE}},
@@ -195,7 +195,7 @@ static void expect_outcome(struct rig *rig, enum rk_operation operation, int acc
 	if (outcome != PAUSES)
 		return;
 	cr_expect_null(fake_find(operation), "%s: no pause", about);
-	rig_expire(rig, TIMER_PAUSE);
+	rig_expire(rig, operation <= OP_HELPER ? TIMER_POLL : TIMER_PAUSE);
 	rig_turns(rig, 1);
 	cr_expect_not_null(fake_find(operation), "%s: dead after its pause", about);
 }
@@ -226,4 +226,44 @@ Test(ring_faults, every_operation_survives_every_error)
 	for (unsigned operation = OP_MAILBOX; operation <= UDP_REPLY; operation++)
 		for (unsigned i = 0; i < COUNT_OF(errors); i++)
 			fail((enum rk_operation)operation, errors[i]);
+}
+
+// The control thread is answered all the same, at the pace of the pauses.
+Test(ring_faults, a_mailbox_that_cannot_be_polled_is_read_with_pauses)
+{
+	struct rk_worker_stats stats;
+	struct rk_command command = {.type = COMMAND_STATS, .stats = &stats, .result = 1};
+	const struct rk_command *message = &command;
+	struct rig rig;
+
+	rig_open(&rig, SOCK_STREAM, 1);
+	for (unsigned i = 0; i < 20; i++) {
+		command.result = 1;
+		sem_init(&command.done, 0, 0);
+		cr_assert_eq(
+			write(rig.worker.mailbox[1], &message, sizeof(message)), sizeof(message));
+		fake_answer(OP_MAILBOX, -ENOMEM, 0);
+		rig_turns(&rig, 1);
+		cr_expect_eq(command.result, 0, "round %u: not answered", i);
+		cr_expect_null(fake_find(OP_MAILBOX), "round %u: no pause", i);
+		rig_expire(&rig, TIMER_POLL);
+		rig_turns(&rig, 1);
+	}
+	rig_close(&rig, "mailbox");
+}
+
+// Its poll goes with it: the pause must not ask for another one.
+Test(ring_faults, a_helper_that_goes_while_its_poll_pauses_takes_the_pause_along)
+{
+	struct rig rig;
+
+	rig_open(&rig, SOCK_STREAM, 1);
+	rig_add_helper(&rig);
+	fake_answer(OP_HELPER, -ENOMEM, 0);
+	rig_turns(&rig, 1);
+	rig_add_helper(&rig);
+	rig_expire(&rig, TIMER_POLL);
+	rig_turns(&rig, 1);
+	cr_expect_not_null(fake_find(OP_HELPER));
+	rig_close(&rig, "helper");
 }

@@ -4,21 +4,36 @@
 #include "base/fd.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define UNPRIVILEGED_PORT_FILE "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+
+// The file that has to get a capability: setcap takes no symbolic link.
+static void find_own_file(char *path, size_t size)
+{
+	ssize_t length = readlink("/proc/self/exe", path, size);
+
+	if (length > 0 && (size_t)length < size)
+		path[length] = '\0';
+	else
+		snprintf(path, size, "%s", program_invocation_short_name);
+}
 
 static int explain_privileged(uint16_t port, struct rk_error *e)
 {
 	char start[32] = "1024";
+	char program[128];
 
+	find_own_file(program, sizeof(program));
 	if (file_read_text(UNPRIVILEGED_PORT_FILE, start, sizeof(start)) > 0)
 		start[strcspn(start, "\n")] = '\0';
 	return error_hint(e,
 		"port %u is privileged: net.ipv4.ip_unprivileged_port_start is %s; lower it with "
 		"`sysctl net.ipv4.ip_unprivileged_port_start=%u`, give the program the capability "
-		"with `setcap cap_net_bind_service=ep`, or publish a port from %s on",
-		port, start, port, start);
+		"with `setcap cap_net_bind_service=ep %s`, or publish a port from %s on",
+		port, start, port, program, start);
 }
 
 int bind_explain(const struct rk_addr *addr, int socktype, int code, struct rk_error *e)

@@ -11,7 +11,7 @@ packages=(
 	# run
 	uidmap slirp4netns passt vdeplug libvdeplug-slirp liblxc-common
 	# test and demo; rootlesskit is there for its rootlessctl, which must work against ours
-	libcriterion-dev bats valgrind rootlesskit iperf3 curl socat nftables nginx-light iproute2 iputils-ping procps python3 util-linux passwd
+	libcriterion-dev bats valgrind rootlesskit iperf3 curl socat nftables nginx-light iproute2 iputils-ping procps python3 util-linux passwd libcap2-bin
 	# the DHCP server of the bridge that lxc-user-nic leads to
 	dnsmasq-base
 	# rootless Docker and its images

@@ -101,7 +101,7 @@ another_helper() {
 	outside=$(readlink /proc/self/ns/net)
 	env RK_TEST_ID="$MARK" unshare --net sleep infinity </dev/null >/dev/null 2>&1 3>&- &
 	target=$!
-	low=$(low_port)
+	low=$(low_port 600)
 	wait_until 5 in_other_netns "$target" "$outside"
 	ENGINE_LOG=$DIR/attach.log
 	env RK_TEST_ID="$MARK" "$RK_BIN/rk-engine" -o "engine.state-dir=$STATE" --attach "$target" \
@@ -120,8 +120,8 @@ another_helper() {
 	[ ! -e "$STATE" ]
 }
 
-low_port() {
-	local port=600
+low_port() { # FROM
+	local port=$1
 	while is_listening t "$port"; do
 		port=$((port + 1))
 	done
@@ -130,6 +130,51 @@ low_port() {
 
 in_other_netns() {
 	[ "$(readlink "/proc/$1/ns/net")" != "$2" ]
+}
+
+# check_low_port PORT: the engine alone has the right to low ports, every thread of it and none else of
+# the family, and keeps it for ports that come later.
+check_low_port() {
+	local outside inside later
+	outside=$(readlink /proc/self/ns/net)
+	find_family
+	inside=$(readlink "/proc/$HELPER/ns/net")
+	wait_until 10 locked_down
+	is_listening t "$1"
+	check_threads "$ENGINE_PID" 1 "$(filter_mode)" 0+400 "$outside"
+	check_threads "$HOST" 1 "$(filter_mode)" 0+ "$outside"
+	check_threads "$CHILD" 1 "$(filter_mode)" 0+3020 "$inside"
+	check_threads "$HELPER" 1 "$(filter_mode)" 0+3000 "$inside"
+	later=$(low_port 700)
+	run -0 ctl add-ports "127.0.0.1:$later:7001/tcp"
+	PORT=$later serves
+	kill_marked "$MARK"
+	assert_none_left "$MARK" 10
+	run ! is_listening t "$later"
+}
+
+@test "security: low ports by setcap or an ambient capability, at the start and later" {
+	as_root_only 'giving capabilities'
+	local low plain=$RK_BIN user=("${AS_USER[@]}")
+	low=$(low_port 600)
+	write_config "$DIR/sec.ini" "127.0.0.1:$low:7001/tcp" </dev/null
+	# Without, all ways out are named, and the file that setcap takes.
+	run as_user "$RK_BIN/rk-engine" -c "$DIR/sec.ini" -- true
+	assert_equal "$status" 1
+	assert_match "$output" "port $low .*sysctl net\.ipv4\.ip_unprivileged_port_start=$low"
+	assert_match "$output" "setcap cap_net_bind_service=ep $RK_BIN/rk-engine.*publish a port from 1024 on"
+	mkdir "$DIR/bin"
+	cp "$RK_BIN/rk-engine" "$RK_BIN/rootlesskit" "$RK_BIN/nsctl" "$DIR/bin/"
+	setcap cap_net_bind_service=ep "$DIR/bin/rk-engine"
+	setcap cap_net_bind_service=ep "$DIR/bin/rootlesskit"
+	RK_BIN=$DIR/bin engine_start "$DIR/sec.ini"
+	check_low_port "$low"
+	run -0 as_user "$DIR/bin/rootlesskit" --net=none --port-driver=builtin -p "127.0.0.1:$low:7001/tcp" true
+	AS_USER=(setpriv "--reuid=$TEST_UID" "--regid=$TEST_GID" --init-groups
+		"--inh-caps=-all,+net_bind_service" --ambient-caps=+net_bind_service "${CLEAN[@]}")
+	RK_BIN=$plain engine_start "$DIR/sec.ini"
+	AS_USER=("${user[@]}")
+	check_low_port "$low"
 }
 
 @test "security: programs that a port driver starts need the engine's leave to execute" {

@@ -95,6 +95,7 @@ struct rk_config {
 		bool keepalive;
 		uint32_t keepalive_time_ms; // whole seconds; 0 = the kernel's
 		uint32_t user_timeout_ms;   // 0 = the kernel's retransmissions
+		uint32_t max_pending;       // per port, 0 = no limit
 	} port;
 	struct {
 		char *binary;

@@ -186,6 +186,10 @@ const struct rk_key rk_keys[] = {
 		.help = "How long data to a TCP peer may stay unacknowledged, or find a peer that "
 			"takes none, before the connection ends (TCP_USER_TIMEOUT); 0s: "
 			"net.ipv4.tcp_retries2, about 15 minutes, and a living peer may take its time."},
+	{"port", "max-pending", NUMBER(port.max_pending, 0, 1048576), .initial = "1024",
+		.help = "TCP clients of one port that may wait for the server in the namespace to "
+			"accept them; the next ones stay in the kernel's backlog until some of these "
+			"are connected or have failed. 0: no limit. See docs/limits.md."},
 
 	{"socat", "binary", STRING(socat.binary), .initial = "socat",
 		.check = check_not_empty, .allowed = "a path, or a name that is looked up on $PATH",

@@ -61,6 +61,7 @@ static bool add_connections(cJSON *object, const struct rk_port_stats *stats)
 	const uint64_t *counts = stats->counts;
 	const struct counter connections[] = {
 		{"open", counts[COUNT_OPEN]},
+		{"pending", stats->pending},
 		{"total", counts[COUNT_TOTAL]},
 		{"refused", counts[COUNT_REFUSED]},
 		{"failed", counts[COUNT_FAILED]},
@@ -75,6 +76,7 @@ static bool add_connections(cJSON *object, const struct rk_port_stats *stats)
 	const struct counter listener[] = {
 		{"pauses", counts[COUNT_PAUSES]},
 		{"roomWaits", counts[COUNT_ROOM_WAITS]},
+		{"pendingWaits", counts[COUNT_PENDING_WAITS]},
 		{"backlog", stats->backlog},
 		{"kernelDropped", stats->kernel_dropped},
 	};

@@ -28,11 +28,13 @@ static uint64_t port_failed(const struct rk_metrics *metrics, size_t row, unsign
 					 : counts[COUNT_FAILED] - counts[COUNT_TIMED_OUT];
 }
 
-enum { LISTENER_BACKLOG, LISTENER_DROPPED };
+enum { LISTENER_BACKLOG, LISTENER_DROPPED, LISTENER_PENDING };
 static uint64_t port_listener(const struct rk_metrics *metrics, size_t row, unsigned index)
 {
 	const struct rk_port_stats *stats = &metrics->reports[row].stats;
 
+	if (index == LISTENER_PENDING)
+		return stats->pending;
 	return index == LISTENER_BACKLOG ? stats->backlog : stats->kernel_dropped;
 }
 
@@ -170,6 +172,8 @@ const struct metric metric_table[] = {
 		{"state=\"paused\"", PORT_PAUSED}, {"state=\"failed\"", PORT_FAILED}),
 	PORT("gauge", "connections", port_count, "Connections and UDP flows that are open.",
 		{NULL, COUNT_OPEN}),
+	PORT("gauge", "connections_pending", port_listener,
+		"Connections that have not reached their service yet.", {NULL, LISTENER_PENDING}),
 	PORT("counter", "connections_total", port_count,
 		"Connections that were accepted, and UDP flows that began.", {NULL, COUNT_TOTAL}),
 	PORT("counter", "connections_failed_total", port_failed,
@@ -192,9 +196,9 @@ const struct metric metric_table[] = {
 		{NULL, COUNT_RETRIES}),
 	PORT("counter", "waits_total", port_count,
 		"Times that a flow waited for a socket or a buffer, or the listener for a free "
-		"flow.",
+		"flow or until fewer connections were pending.",
 		{"for=\"socket\"", COUNT_SOCKET_WAITS}, {"for=\"buffer\"", COUNT_BUFFER_WAITS},
-		{"for=\"flow\"", COUNT_ROOM_WAITS}),
+		{"for=\"flow\"", COUNT_ROOM_WAITS}, {"for=\"pending\"", COUNT_PENDING_WAITS}),
 	PORT("counter", "pauses_total", port_count,
 		"Times that a listener paused after an error (descriptors, memory).",
 		{NULL, COUNT_PAUSES}),

@@ -26,6 +26,7 @@ enum rk_port_counter {
 	COUNT_BUFFER_WAITS,    // a receive found no buffer
 	COUNT_PAUSES,          // the listener paused after an error
 	COUNT_ROOM_WAITS,      // the listener stopped because no flow was free
+	COUNT_PENDING_WAITS,   // ... because too many of its clients had not reached a target yet
 	COUNT_BYTES_IN,        // that the child's socket took
 	COUNT_BYTES_OUT,       // that the client's socket took
 	COUNT_DATAGRAMS_IN,    // sent to the child

@@ -112,6 +112,7 @@ static int start(struct rk_engine *engine, const struct rk_engine_options *optio
 		.pool_size = config->engine.pool_size,
 		.udp_idle_timeout_ms = config->engine.udp_idle_timeout_ms,
 		.connect_timeout_ms = config->engine.connect_timeout_ms,
+		.max_pending = config->port.max_pending,
 	};
 	int rc = attachment_open(
 		&engine->attachment, options->target, options->helper, plane.workers, e);
@@ -246,7 +247,7 @@ static void fill_stats(struct rk_engine_stats *stats, const struct rk_port_stats
 		.resets_by_client = counts[COUNT_RESET_BY_CLIENT],
 		.resets_by_service = counts[COUNT_RESET_BY_CHILD],
 		.retries = counts[COUNT_RETRIES],
-		.pauses = counts[COUNT_PAUSES] + counts[COUNT_ROOM_WAITS],
+		.pauses = plane_pauses(from),
 		.kernel_dropped = from->kernel_dropped,
 		.backlog = from->backlog,
 	};

@@ -24,14 +24,37 @@ static uint8_t own_operation(const struct rk_listener *listener)
 	return listener->share->forward.socktype == SOCK_DGRAM ? OP_UDP_LISTENER : OP_ACCEPT;
 }
 
-static bool accepts_singly(const struct rk_worker *worker)
+static uint32_t pending_count(const struct rk_listener *listener)
 {
-	return worker->accept_singly || worker_room(worker) < ACCEPT_BURST;
+	return atomic_load_explicit(&listener->pending, memory_order_relaxed);
+}
+
+// How many clients of the listener may be pending.
+static uint32_t pending_limit(const struct rk_worker *worker, const struct rk_listener *listener)
+{
+	uint32_t limit = listener->share->max_pending;
+	uint32_t half = (worker->flow_limit + 1) / 2;
+
+	if (limit == 0)
+		return UINT32_MAX;
+	return limit < half ? limit : half;
+}
+
+static bool accepts_singly(const struct rk_worker *worker, const struct rk_listener *listener)
+{
+	return worker->accept_singly || worker_room(worker) < ACCEPT_BURST ||
+	       pending_count(listener) >= pending_limit(worker, listener) / 2;
+}
+
+// Whether it waits for something after which it is armed again.
+static bool is_waiting(const struct rk_listener *listener)
+{
+	return listener->held || node_is_linked(&listener->waiting);
 }
 
 static void listener_arm(struct rk_worker *worker, struct rk_listener *listener)
 {
-	if (listener->armed || listener->stopping)
+	if (listener->armed || listener->stopping || is_waiting(listener))
 		return;
 	atomic_store_explicit(&listener->error, 0, memory_order_relaxed);
 	atomic_store_explicit(&listener->armed, true, memory_order_relaxed);
@@ -39,19 +62,26 @@ static void listener_arm(struct rk_worker *worker, struct rk_listener *listener)
 		udp_receive(worker, listener, listener_tag(listener, own_operation(listener)));
 		return;
 	}
-	listener->multishot = !accepts_singly(worker);
+	listener->multishot = !accepts_singly(worker, listener);
 	ring_accept(worker->ring, listener->fd, !listener->multishot,
 		listener_tag(listener, own_operation(listener)));
+}
+
+// Ends the accept or receive in flight; its last completion is still to come.
+static void cancel_own(struct rk_worker *worker, const struct rk_listener *listener)
+{
+	if (listener->armed)
+		ring_cancel_one(worker->ring, listener->fd,
+			listener_tag(listener, own_operation(listener)), tag_make(OP_NONE, 0, 0));
 }
 
 // Ends a multishot accept for which there may soon be no room; its end arms a single one.
 static void listener_slow_down(struct rk_worker *worker, struct rk_listener *listener)
 {
-	if (!listener->armed || !listener->multishot || !accepts_singly(worker))
+	if (!listener->multishot || !accepts_singly(worker, listener))
 		return;
 	listener->multishot = false;
-	ring_cancel_one(worker->ring, listener->fd, listener_tag(listener, own_operation(listener)),
-		tag_make(OP_NONE, 0, 0));
+	cancel_own(worker, listener);
 }
 
 int listener_start(struct rk_worker *worker, struct rk_listener *listener)
@@ -92,8 +122,8 @@ void listener_accept_singly(struct rk_worker *worker)
 	for (uint32_t i = 0; i < worker->listener_slots; i++) {
 		const struct rk_listener *listener = worker->listeners[i];
 
-		if (listener && listener->armed && listener->share->forward.socktype == SOCK_STREAM)
-			ring_cancel(worker->ring, listener->fd, tag_make(OP_NONE, 0, 0));
+		if (listener && listener->share->forward.socktype == SOCK_STREAM)
+			cancel_own(worker, listener);
 	}
 }
 
@@ -103,7 +133,11 @@ void listener_resume(struct rk_worker *worker, struct rk_listener *listener)
 	listener_arm(worker, listener);
 }
 
-// All flow slots are taken: stop accepting, the kernel's backlog holds the next clients.
+// Both below stop accepting, and the kernel's backlog holds the next clients. So near their bound
+// nothing is left to cancel: a single accept has just completed, and listener_slow_down() has ended
+// a multishot one.
+
+// All flow slots are taken.
 static void listener_fill(struct rk_worker *worker, struct rk_listener *listener)
 {
 	if (node_is_linked(&listener->waiting) || listener->stopping)
@@ -112,8 +146,33 @@ static void listener_fill(struct rk_worker *worker, struct rk_listener *listener
 	atomic_store_explicit(&listener->full, true, memory_order_relaxed);
 	count_one(&listener->share->counters, COUNT_ROOM_WAITS);
 	worker_state_changed(worker);
-	if (listener->armed)
-		ring_cancel(worker->ring, listener->fd, tag_make(OP_NONE, 0, 0));
+}
+
+// As many clients are pending as may be.
+static void listener_hold(struct rk_worker *worker, struct rk_listener *listener)
+{
+	if (listener->held || pending_count(listener) < pending_limit(worker, listener))
+		return;
+	atomic_store_explicit(&listener->held, true, memory_order_relaxed);
+	count_one(&listener->share->counters, COUNT_PENDING_WAITS);
+	worker_state_changed(worker);
+}
+
+void listener_pending_began(struct rk_listener *listener)
+{
+	atomic_store_explicit(
+		&listener->pending, pending_count(listener) + 1, memory_order_relaxed);
+}
+
+void listener_pending_ended(struct rk_worker *worker, struct rk_listener *listener)
+{
+	uint32_t left = pending_count(listener) - 1;
+
+	atomic_store_explicit(&listener->pending, left, memory_order_relaxed);
+	if (!listener->held || left >= pending_limit(worker, listener))
+		return;
+	atomic_store_explicit(&listener->held, false, memory_order_relaxed);
+	listener_arm(worker, listener);
 }
 
 void listener_accepted(struct rk_worker *worker, const struct rk_completion *completion)
@@ -137,7 +196,8 @@ void listener_accepted(struct rk_worker *worker, const struct rk_completion *com
 	listener_slow_down(worker, listener);
 	if (!worker_has_room(worker))
 		listener_fill(worker, listener);
-	if (listener->armed || node_is_linked(&listener->waiting))
+	listener_hold(worker, listener);
+	if (listener->armed || is_waiting(listener))
 		return;
 	if (completion->result >= 0 || completion->result == -ECONNABORTED ||
 		completion->result == -ECANCELED)
@@ -173,8 +233,7 @@ void listener_stop(struct rk_worker *worker, struct rk_listener *listener)
 	list_remove(&listener->waiting);
 	if (listener->sends > 0)
 		ring_cancel(worker->ring, listener->fd, tag_make(OP_NONE, 0, 0));
-	else if (listener->armed)
-		ring_cancel_one(worker->ring, listener->fd,
-			listener_tag(listener, own_operation(listener)), tag_make(OP_NONE, 0, 0));
+	else
+		cancel_own(worker, listener);
 	listener_drained(worker, listener);
 }

@@ -3,6 +3,13 @@
 // A listener never dies because an accept failed: out of descriptors or memory it pauses and tries
 // again by itself; out of flow slots it waits until a flow has ended, with the clients in the
 // kernel's backlog.
+//
+// A client is pending from its accept until its target answered or the flow gave up. A target that
+// never answers would collect clients until no flow is left for other ports; so a listener with as
+// many pending clients as it may have (share->max_pending, and half of the worker's flows at most)
+// waits, too, until some of them are not pending any more. Clients that the kernel accepted before
+// it heard of that are served all the same. So that there are few of those, a listener that is half
+// way there accepts one by one.
 #pragma once
 
 #include "engine/worker.h"
@@ -19,6 +26,10 @@ void listener_accept_singly(struct rk_worker *worker);
 void listener_resume(struct rk_worker *worker, struct rk_listener *listener);
 // The receive or accept ended with `error`, an errno: try again soon.
 void listener_pause(struct rk_worker *worker, struct rk_listener *listener, int error);
+// A client of the listener is pending from now on.
+void listener_pending_began(struct rk_listener *listener);
+// ... or not any more: connected, or given up.
+void listener_pending_ended(struct rk_worker *worker, struct rk_listener *listener);
 // No operation is in flight any more.
 void listener_drained(struct rk_worker *worker, struct rk_listener *listener);
 

@@ -123,6 +123,7 @@ int plane_start(
 	if (code == 0) {
 		plane->worker_count = options->workers;
 		plane->keepalive = options->keepalive;
+		plane->max_pending = options->max_pending;
 		plane->descriptors = fitted.descriptors;
 		plane->helper_lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		plane->notice.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -220,6 +221,14 @@ static void free_port(struct rk_plane_port *port, uint32_t count)
 	free(port);
 }
 
+// What one of the sockets of a port and address gets of the bound on pending clients, rounded up.
+static uint32_t pending_share(const struct rk_plane *plane, const struct rk_forward *forward)
+{
+	unsigned sockets = sockets_per_port(forward, plane->worker_count);
+
+	return (uint32_t)(((uint64_t)plane->max_pending + sockets - 1) / sockets);
+}
+
 static struct rk_plane_port *make_port(struct rk_plane *plane, const struct rk_forward *forward)
 {
 	size_t listeners = sockets_capacity(forward, plane->worker_count);
@@ -239,6 +248,7 @@ static struct rk_plane_port *make_port(struct rk_plane *plane, const struct rk_f
 		}
 		port->shares[i]->forward = *forward;
 		port->shares[i]->keepalive = plane->keepalive;
+		port->shares[i]->max_pending = pending_share(plane, forward);
 	}
 	return port;
 }

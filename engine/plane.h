@@ -31,6 +31,7 @@ struct rk_plane_options {
 	uint32_t udp_idle_timeout_ms;
 	uint32_t connect_timeout_ms;
 	struct rk_keepalive keepalive; // of both sockets of a TCP flow
+	uint32_t max_pending; // TCP flows of one port that wait for their target, 0 = no limit
 	// Set by the plane: what a worker may open for flows and for listeners beyond the first
 	// few.
 	uint32_t descriptors;
@@ -41,7 +42,8 @@ struct rk_plane_options {
 //   PORT_LISTENING   every worker accepts (UDP: receives), the last client reached a target
 //   PORT_DOWNGRADED  ... but the last client whose address was to be shown to the child was not
 //   PORT_PAUSED      a worker does not accept now and will go on by itself: it is out of
-//                    descriptors or memory, out of flows ([engine] max-flows), or of buffers
+//                    descriptors or memory, out of flows ([engine] max-flows), or of buffers, or
+//                    too many clients of the port wait for their target ([port] max-pending)
 //   PORT_FAILED      a worker's thread or listener cannot go on, or the last client reached no
 //                    target (the next one that does makes it PORT_LISTENING again)
 enum rk_port_state { PORT_LISTENING, PORT_DOWNGRADED, PORT_PAUSED, PORT_FAILED };
@@ -51,6 +53,7 @@ enum rk_port_reason {
 	REASON_SOURCE,  // downgraded
 	REASON_BUFFERS, // paused: no datagram buffer is free
 	REASON_FLOWS,   // paused: max-flows
+	REASON_PENDING, // paused: max-pending
 	REASON_ERROR,   // paused or failed: accept or receive ended with reason_error
 	REASON_TARGET,  // failed: no target took the last client
 	REASON_WORKER   // failed: a worker's ring broke
@@ -68,6 +71,7 @@ struct rk_port_stats {
 	// client tries those again).
 	uint64_t kernel_dropped;
 	uint64_t backlog; // TCP: clients that wait to be accepted
+	uint64_t pending; // TCP: clients that were accepted and have not reached their target yet
 };
 
 // Those that the engine dropped, for whatever reason.
@@ -78,6 +82,13 @@ static inline uint64_t plane_datagrams_dropped(const struct rk_port_stats *stats
 	for (unsigned i = COUNT_DROPPED_ROOM; i <= COUNT_DROPPED_INVALID; i++)
 		dropped += stats->counts[i];
 	return dropped;
+}
+
+// How often a listener stopped accepting, for whatever reason.
+static inline uint64_t plane_pauses(const struct rk_port_stats *stats)
+{
+	return stats->counts[COUNT_PAUSES] + stats->counts[COUNT_ROOM_WAITS] +
+	       stats->counts[COUNT_PENDING_WAITS];
 }
 
 // One worker, as it was when it answered.

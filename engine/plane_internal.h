@@ -21,6 +21,7 @@ struct rk_plane {
 	uint32_t worker_count;
 	uint32_t started;
 	struct rk_keepalive keepalive;
+	uint32_t max_pending;
 	struct rk_plane_port *ports[PLANE_PORT_BUCKETS]; // by id
 	unsigned sockets;                                // of all ports
 	uint32_t descriptors; // of one worker, see struct rk_plane_options

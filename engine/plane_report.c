@@ -12,8 +12,8 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
-// What the kernel dropped at a listening socket, and who waits there.
-static void add_kernel(struct rk_port_stats *stats, const struct rk_listener *listener)
+// What the kernel dropped at a listening socket, who waits there, and who waits behind it.
+static void add_listener(struct rk_port_stats *stats, const struct rk_listener *listener)
 {
 	uint32_t memory[SK_MEMINFO_VARS] = {0};
 	struct tcp_info info = {0};
@@ -26,6 +26,7 @@ static void add_kernel(struct rk_port_stats *stats, const struct rk_listener *li
 	if (listener->share->forward.socktype == SOCK_STREAM &&
 		getsockopt(listener->fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0)
 		stats->backlog += info.tcpi_unacked;
+	stats->pending += atomic_load_explicit(&listener->pending, memory_order_relaxed);
 }
 
 static void add_counters(struct rk_port_stats *stats, struct rk_counters *counters)
@@ -61,7 +62,7 @@ int plane_stats(struct rk_plane *plane, uint32_t id, struct rk_port_stats *stats
 		add_counters(stats, &share->counters);
 		add_error(stats, &share->error);
 		for (unsigned j = 0; j < share->listener_count; j++)
-			add_kernel(stats, &share->listeners[j]);
+			add_listener(stats, &share->listeners[j]);
 		port_view_add(&view, share, atomic_load(&plane->workers[i].broken));
 	}
 	port_view_conclude(&view, stats);

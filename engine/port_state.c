@@ -6,17 +6,20 @@
 #include <stdio.h>
 #include <string.h>
 
-// A listener with nothing in flight that neither is full nor pauses waits for a datagram buffer.
+// A listener with nothing in flight that has no other reason for it waits for a datagram buffer.
 static void add_listener(struct rk_port_view *view, struct rk_listener *listener)
 {
 	bool armed = atomic_load_explicit(&listener->armed, memory_order_relaxed);
 	bool full = atomic_load_explicit(&listener->full, memory_order_relaxed);
+	bool held = atomic_load_explicit(&listener->held, memory_order_relaxed);
 	int error = atomic_load_explicit(&listener->error, memory_order_relaxed);
 
 	if (error)
 		view->error = error;
 	else if (full)
 		view->full = true;
+	else if (held)
+		view->held = true;
 	else if (!armed)
 		view->starved = true;
 }
@@ -64,6 +67,8 @@ void port_view_conclude(const struct rk_port_view *view, struct rk_port_stats *s
 		set(stats, PORT_PAUSED, REASON_ERROR, view->error);
 	else if (view->full)
 		set(stats, PORT_PAUSED, REASON_FLOWS, 0);
+	else if (view->held)
+		set(stats, PORT_PAUSED, REASON_PENDING, 0);
 	else if (view->starved)
 		set(stats, PORT_PAUSED, REASON_BUFFERS, 0);
 	else if (is_bad(view->reached))
@@ -120,6 +125,11 @@ const char *port_reason_text(const struct rk_port_stats *stats, char *text, size
 		snprintf(text, size,
 			"all flows are in use; raise [engine] max-flows and "
 			"the limit of open files");
+		break;
+	case REASON_PENDING:
+		snprintf(text, size,
+			"too many clients wait for the service to accept them; is it reachable? "
+			"The bound is [port] max-pending");
 		break;
 	case REASON_ERROR:
 		snprintf(text, size, "%s; %s", error, error_remedy(stats->reason_error));

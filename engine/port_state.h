@@ -10,6 +10,7 @@ struct rk_port_view {
 	bool broken; // a worker does not run
 	bool starved;
 	bool full;
+	bool held;
 	int error;        // why a listener pauses, an errno
 	uint64_t reached; // the latest verdicts, see counters.h
 	uint64_t shown;

@@ -63,7 +63,8 @@ struct rk_engine_port {
 
 enum rk_engine_port_state {
 	RK_ENGINE_LISTENING,
-	RK_ENGINE_PAUSED, // short of descriptors, memory or flows; goes on by itself
+	RK_ENGINE_PAUSED, // short of descriptors, memory or flows, or its service does not accept
+			  // those who wait for it; goes on by itself
 	RK_ENGINE_FAILED  // a worker cannot accept, or the last client reached no service
 };
 
@@ -78,8 +79,8 @@ struct rk_engine_stats {
 	uint64_t datagrams_in, datagrams_out, datagrams_dropped;
 	uint64_t connections_timed_out; // of those that failed
 	uint64_t resets_by_client, resets_by_service;
-	uint64_t retries;        // another target was tried
-	uint64_t pauses;         // for want of descriptors, memory or flows
+	uint64_t retries; // another target was tried
+	uint64_t pauses;  // for want of descriptors, memory, flows, or a service that accepts
 	uint64_t kernel_dropped; // by the kernel, at the listening sockets
 	uint64_t backlog;        // clients that wait to be accepted
 };

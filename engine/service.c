@@ -55,6 +55,7 @@ static int start_plane(
 		.pool_size = config->engine.pool_size,
 		.udp_idle_timeout_ms = config->engine.udp_idle_timeout_ms,
 		.connect_timeout_ms = config->engine.connect_timeout_ms,
+		.max_pending = config->port.max_pending,
 		.keepalive = {.off = !config->port.keepalive,
 			.time_s = config->port.keepalive_time_ms / 1000,
 			.user_timeout_ms = config->port.user_timeout_ms},

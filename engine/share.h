@@ -21,18 +21,20 @@ struct rk_share;
 struct rk_listener {
 	struct rk_share *share;
 	struct rk_timer pause;
-	struct rk_node waiting; // TCP: for a free flow; UDP: for a datagram buffer
-	struct rk_addr addr;    // as bound
-	uint32_t slot;          // index in the worker's table
-	int fd;                 // -1 once closed
-	uint32_t sends;         // UDP: replies in flight
-	uint16_t port_offset;   // in the port's range: what is added to the target's port
-	_Atomic bool armed;     // accept or receive in flight
-	_Atomic bool full;      // armed again when flows are free
-	_Atomic int error;      // while it pauses: the errno because of which it does; else 0
-	bool stopping;          // being closed
-	bool multishot;         // TCP: the accept in flight takes every client that comes
-	bool wildcard;          // bound to all addresses: replies need the address the client used
+	struct rk_node waiting;   // TCP: for a free flow; UDP: for a datagram buffer
+	struct rk_addr addr;      // as bound
+	uint32_t slot;            // index in the worker's table
+	int fd;                   // -1 once closed
+	uint32_t sends;           // UDP: replies in flight
+	uint16_t port_offset;     // in the port's range: what is added to the target's port
+	_Atomic bool armed;       // accept or receive in flight
+	_Atomic bool full;        // armed again when flows are free
+	_Atomic bool held;        // TCP: armed again when fewer clients are pending
+	_Atomic uint32_t pending; // TCP: clients that have not reached their target yet
+	_Atomic int error;        // while it pauses: the errno because of which it does; else 0
+	bool stopping;            // being closed
+	bool multishot;           // TCP: the accept in flight takes every client that comes
+	bool wildcard; // bound to all addresses: replies need the address the client used
 };
 
 // The lists of targets (see route.h).
@@ -41,6 +43,7 @@ enum rk_route_list { ROUTE_LOCAL, ROUTE_OWN, ROUTE_REMOTE, ROUTE_LIST_COUNT };
 struct rk_share {
 	struct rk_forward forward;     // the targets change with a retarget, the rest never
 	struct rk_keepalive keepalive; // constant
+	uint32_t max_pending;          // constant: of each listener, 0 = no limit
 	uint32_t targets_generation;   // counts the retargets
 	// The target that answered last, by list and family of the client.
 	uint8_t preferred_targets[ROUTE_LIST_COUNT][2];

@@ -98,10 +98,14 @@ unsigned sockets_capacity(const struct rk_forward *forward, unsigned workers)
 	return ports * forward->listener_count;
 }
 
+unsigned sockets_per_port(const struct rk_forward *forward, unsigned workers)
+{
+	return is_dealt_out(forward) ? 1 : workers;
+}
+
 unsigned sockets_needed(const struct rk_forward *forward, unsigned workers)
 {
-	return forward->port_count * forward->listener_count *
-	       (is_dealt_out(forward) ? 1 : workers);
+	return forward->port_count * forward->listener_count * sockets_per_port(forward, workers);
 }
 
 static void keep(struct rk_share *share, int fd, const struct rk_addr *addr, unsigned offset)

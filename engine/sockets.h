@@ -15,6 +15,8 @@
 // How many listeners one worker's share of the port may have; how many sockets the port needs.
 unsigned sockets_capacity(const struct rk_forward *forward, unsigned workers);
 unsigned sockets_needed(const struct rk_forward *forward, unsigned workers);
+// How many sockets, of different workers, share the clients of one port and address.
+unsigned sockets_per_port(const struct rk_forward *forward, unsigned workers);
 // shares[i] belongs to worker i; all carry the same forward, whose listeners get the port that the
 // kernel chose where theirs was 0. All or nothing. 0 or -code with *e naming the address and the
 // remedy.

@@ -48,6 +48,16 @@ static void flow_free(struct rk_worker *worker, struct rk_tcp_flow *flow)
 	worker_flow_freed(worker, share);
 }
 
+// It has reached its target, or never will. Its listener may accept the next client.
+static void end_pending(struct rk_worker *worker, struct rk_tcp_flow *flow)
+{
+	struct rk_listener *listener = flow->pending_at;
+
+	flow->pending_at = NULL;
+	if (listener)
+		listener_pending_ended(worker, listener);
+}
+
 // Starts TCP_CLOSING; flow_settle() ends it.
 void tcp_close_flow(struct rk_worker *worker, struct rk_tcp_flow *flow, bool reset)
 {
@@ -55,6 +65,7 @@ void tcp_close_flow(struct rk_worker *worker, struct rk_tcp_flow *flow, bool res
 		return;
 	flow->state = TCP_CLOSING;
 	flow->reset = reset;
+	end_pending(worker, flow);
 	timer_stop(&flow->timer);
 	list_remove(&flow->waiting);
 	for (unsigned i = 0; i < LANE_COUNT && flow->in_flight > 0; i++)
@@ -201,6 +212,8 @@ void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)
 	share->flows++;
 	flow->started_ms = flow->active_ms = worker->timers.now_ms;
 	count_one(&share->counters, COUNT_OPEN);
+	flow->pending_at = listener;
+	listener_pending_began(listener);
 	result = flow_route(worker, flow, listener);
 	if (result == 0) {
 		flow_connect(worker, flow);
@@ -298,6 +311,7 @@ static void connect_complete(
 	route_count(worker, &flow->route, flow->share);
 	worker_reached(worker, flow->share, true);
 	flow->state = TCP_OPEN;
+	end_pending(worker, flow);
 	timer_stop(&flow->timer);
 	tcp_start_lanes(worker, flow);
 }

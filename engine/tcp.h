@@ -12,6 +12,7 @@
 //   TCP_CLOSING     operations still in flight are cancelled; when none is left both sockets are
 //                   closed (with RST after a reset) and the slot is free
 //
+// In the first two states a flow is pending, and its listener bounds how many are (listener.h).
 // Lane IN carries client -> child, lane OUT child -> client. Half-closed flows live as long as both
 // ends want; the side that sent FIN is watched, so that a reset there is passed on too.
 #pragma once
@@ -33,6 +34,7 @@ struct rk_tcp_flow {
 	int fds[LANE_COUNT]; // [LANE_IN] client, [LANE_OUT] child: lane i reads fds[i], writes
 			     // fds[!i]
 	struct rk_share *share;
+	struct rk_listener *pending_at; // that counts it as pending; NULL from TCP_OPEN on
 	struct rk_route route;
 	struct rk_addr client; // port 0: it had gone before it could be asked for
 	struct rk_addr target; // tried or connected

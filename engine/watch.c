@@ -41,11 +41,6 @@ static int by_id(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-static uint64_t count_pauses(const struct rk_port_stats *stats)
-{
-	return stats->counts[COUNT_PAUSES] + stats->counts[COUNT_ROOM_WAITS];
-}
-
 static void say(const struct rk_port_report *report, uint64_t pauses)
 {
 	char spec[RK_PORT_TEXT_MAX];
@@ -67,7 +62,7 @@ static void say(const struct rk_port_report *report, uint64_t pauses)
 // Whether the port has to be looked at again soon, though no worker says so.
 static bool look_at(struct said *said, const struct rk_port_report *report)
 {
-	uint64_t total = count_pauses(&report->stats);
+	uint64_t total = plane_pauses(&report->stats);
 	uint64_t pauses = total - said->pauses;
 	enum rk_port_state state = report->stats.state;
 

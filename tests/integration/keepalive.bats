@@ -19,7 +19,11 @@ setup_file() {
 	engine_start "$FILE_DIR/keepalive.ini"
 	server_start echo "$RK_TOOLS/tcp-load-server" echo 127.0.0.1 7001
 	server_start push "$RK_TOOLS/tcp-load-server" push 127.0.0.1 7003 8000000
-	# What is sent to these ports in the namespace vanishes, once the set holds them.
+	make_hole
+}
+
+# What is sent to these ports in the namespace vanishes, once the set holds them.
+make_hole() {
 	in_ns nft add table ip hole
 	in_ns nft add chain ip hole input '{ type filter hook input priority 0; }'
 	in_ns nft add set ip hole ports '{ type inet_service; }'
@@ -145,4 +149,58 @@ hold() {
 	wait "${pids[@]}"
 	assert_equal "$(cat "$DIR"/end* | grep -c '^reset 0 ')" 50
 	assert_equal "$(api_body /v1/stats | json 'sum(p["connections"]["failed"] for p in d)')" 50
+}
+
+# silent_clients FIRST LAST PORT: in the background; adds to `pids`.
+silent_clients() {
+	local client
+	for client in $(seq "$1" "$2"); do
+		tool tcp-client observe 127.0.0.1 "$3" 0 >"$DIR/end$client" 3>&- &
+		pids+=($!)
+	done
+}
+
+@test "keepalive: a backend that never answers holds max-pending of its port's clients, the next ones wait and are served" {
+	local hole echo pids=()
+	hole=$(free_port) echo=$(free_port)
+	write_config "$DIR/pending.ini" "127.0.0.1:$hole:7004/tcp" "127.0.0.1:$echo:7001/tcp" <<-END
+		max-pending = 8
+		[engine]
+		workers = 1
+		connect-timeout = 3s
+	END
+	of_hole() { api_body /v1/stats | json "[($1) for p in d if p['spec']['parentPort'] == $hole][0]"; }
+	is_hole() { [ "$(of_hole "$1")" = "$2" ]; }
+	(
+		engine_start "$DIR/pending.ini"
+		server_start echo8 "$RK_TOOLS/tcp-load-server" echo 127.0.0.1 7001
+		server_start late "$RK_TOOLS/tcp-load-server" echo 127.0.0.1 7004
+		make_hole
+		in_ns nft add element ip hole ports '{ 7004 }'
+		silent_clients 1 8 "$hole"
+		wait_until 10 is_hole 'p["connections"]["pending"], p["state"]' "(8, 'paused')"
+		silent_clients 9 20 "$hole"
+		wait_until 10 is_hole 'p["connections"]["pending"], p["connections"]["timedOut"] + p["listener"]["backlog"]' '(8, 12)'
+		assert_match "$(of_hole 'p["stateReason"]')" 'max-pending'
+		assert_match "$(api_body /metrics | grep -E "^rk_engine_port_waits_total.*:$hole.*pending")" ' [1-9]'
+		assert_match "$(api_body /v1/ports | json "[p['state'] for p in d if p['spec']['parentPort'] == $hole]")" paused
+		assert_match "$(tool tcp-load burst 127.0.0.1 "$echo" 200)" '^ok 200$'
+		# All of them come to their end in three rounds.
+		wait "${pids[@]}"
+		assert_equal "$(cat "$DIR"/end* | grep -c '^reset 0 ')" 20
+		assert_equal "$(of_hole 'p["connections"]["timedOut"], p["connections"]["pending"]')" '(20, 0)'
+		# Who waits when the backend is there again is served, though it was full before.
+		pids=()
+		silent_clients 1 8 "$hole"
+		wait_until 10 is_hole 'p["connections"]["pending"], p["state"]' "(8, 'paused')"
+		tool tcp-load burst 127.0.0.1 "$hole" 5 >"$DIR/waiters" 3>&- &
+		local waiters=$!
+		wait_until 10 is_hole 'p["connections"]["total"] + p["listener"]["backlog"]' 33
+		in_ns nft flush set ip hole ports
+		wait "$waiters"
+		assert_match "$(cat "$DIR/waiters")" '^ok 5$'
+		wait_until 10 is_hole 'p["state"]' listening
+		engine_stop
+		wait "${pids[@]}"
+	)
 }

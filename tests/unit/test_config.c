@@ -127,6 +127,8 @@ static const struct {
 		"\"10h\" is out of range, allowed: 0s to 9h (units: ms, s, m, h)"},
 	{"port", "user-timeout", "0s", "24h", NULL, "25h",
 		"\"25h\" is out of range, allowed: 0s to 24h (units: ms, s, m, h)"},
+	{"port", "max-pending", "1024", "0", NULL, "-1",
+		"\"-1\" is not a number, allowed: 0 to 1048576"},
 	{"socat", "binary", "socat", "/opt/socat", NULL, "",
 		"must not be empty, allowed: a path, or a name that is looked up on $PATH"},
 	{"process", "command", "", "/bin/sh -c \"a; b ; c # d\"", NULL, "x\t",

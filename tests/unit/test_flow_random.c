@@ -193,6 +193,35 @@ static void take_step(struct rig *rig)
 	}
 }
 
+static unsigned count_pending(const struct rig *rig)
+{
+	const struct rk_slab *slab = &rig->worker.tcp_flows;
+	unsigned count = 0;
+
+	for (uint32_t i = 0; i < slab->touched; i++) {
+		const struct rk_slot *slot = slab_at(slab, i);
+
+		count += slot->generation & 1u &&
+			 ((const struct rk_tcp_flow *)slot)->state < TCP_OPEN;
+	}
+	return count;
+}
+
+// A listener that does not accept has a reason that will end.
+static void expect_listener(const struct rig *rig, const char *about)
+{
+	const struct rk_listener *listener = &rig->share->listeners[0];
+	uint32_t bound = rig->share->max_pending;
+
+	cr_expect_eq(listener->pending, count_pending(rig), "%s: pending clients", about);
+	cr_expect(!listener->held || listener->stopping || listener->pending >= bound,
+		"%s: held with %u of %u", about, listener->pending, bound);
+	cr_expect(listener->armed || listener->stopping || listener->held ||
+			  node_is_linked(&listener->waiting) ||
+			  node_is_linked(&listener->pause.node),
+		"%s: the listener is dead", about);
+}
+
 // The clients come and go; in the middle the port may be removed under them.
 static void run_sequence(struct rig *rig, const char *about)
 {
@@ -203,6 +232,7 @@ static void run_sequence(struct rig *rig, const char *about)
 			rig_remove_port(rig);
 		take_step(rig);
 		cr_expect_eq(rig_count(rig, COUNT_OPEN), rig_flows(rig), "%s: open flows", about);
+		expect_listener(rig, about);
 	}
 	rig_turns(rig, 1);
 }
@@ -237,6 +267,7 @@ static void run(int socktype, unsigned seed)
 	state = 0x9e3779b97f4a7c15u * (seed + 1);
 	clients = sockets = 0;
 	rig_open(&rig, socktype, 1 + seed % 2);
+	rig.share->max_pending = seed % 4;
 	fake_hold_cancelled = true;
 	run_sequence(&rig, about);
 	end_in_any_order(&rig);

@@ -49,9 +49,11 @@ Test(port_state, is_the_worst_of_all_listeners)
 	expect_state(a, b, PORT_LISTENING, REASON_NONE);
 	listener->armed = false;
 	expect_state(a, b, PORT_PAUSED, REASON_BUFFERS);
+	listener->held = true;
+	expect_state(a, b, PORT_PAUSED, REASON_PENDING);
 	listener->full = true;
 	expect_state(a, b, PORT_PAUSED, REASON_FLOWS);
-	listener->full = false;
+	listener->full = listener->held = false;
 	listener->error = EMFILE;
 	expect_state(a, b, PORT_PAUSED, REASON_ERROR);
 	listener->error = EBADF;

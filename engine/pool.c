@@ -81,7 +81,7 @@ void pool_want(
 	refill_kind(pool, timers, kind);
 }
 
-int pool_take(struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kind kind)
+int pool_take_wanted(struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kind kind)
 {
 	int fd = -1;
 
@@ -89,12 +89,16 @@ int pool_take(struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kin
 		fd = pool->kinds[kind].fds[--pool->kinds[kind].count];
 	else
 		pool->kinds[kind].empty++;
-	// A kind that no port's own target has: a client of the other family that cannot be shown
-	// leads to the namespace's address of its family.
-	if (pool->kinds[kind].level == 0)
-		pool->kinds[kind].level = pool->size;
 	refill_kind(pool, timers, kind);
 	return fd;
+}
+
+int pool_take(struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kind kind)
+{
+	// Perhaps of a kind that no port's own target has: a client of the other family that cannot
+	// be shown leads to the namespace's address of its family.
+	pool->kinds[kind].level = pool->size;
+	return pool_take_wanted(pool, timers, kind);
 }
 
 static void keep_sockets(struct rk_pool *pool, enum rk_socket_kind kind, struct rk_message *message)

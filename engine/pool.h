@@ -44,8 +44,11 @@ int pool_set_channel(struct rk_pool *pool, struct rk_timers *timers, int channel
 void pool_want(
 	struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kind kind, uint32_t level);
 
-// A socket, owned by the caller, or -1 when none is there.
+// A socket for a flow, owned by the caller, or -1 when none is there. From now on the pool keeps as
+// many of that kind as it can.
 int pool_take(struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kind kind);
+// The same for one that needs no more of them than it said with pool_want().
+int pool_take_wanted(struct rk_pool *pool, struct rk_timers *timers, enum rk_socket_kind kind);
 // Asks for what is missing (after a failure, or when the retry timer is due).
 void pool_refill(struct rk_pool *pool, struct rk_timers *timers);
 // Reads one message of the channel. POOL_IDLE: nothing (more) to read.

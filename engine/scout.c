@@ -41,7 +41,7 @@ static bool take_sockets(
 
 		if (*fd >= 0)
 			continue;
-		*fd = pool_take(pool, timers, socket_kinds[family]);
+		*fd = pool_take_wanted(pool, timers, socket_kinds[family]);
 		if (*fd < 0)
 			return false;
 	}

@@ -264,15 +264,17 @@ void tcp_connect_timeout(struct rk_worker *worker, struct rk_timer *timer)
 static int send_proxy_header(const struct rk_tcp_flow *flow)
 {
 	unsigned char header[PROXY_HEADER_MAX];
-	struct rk_addr client, server;
-	socklen_t client_length = sizeof(client), server_length = sizeof(server);
+	struct rk_addr server;
+	socklen_t server_length = sizeof(server);
 	size_t length;
 	ssize_t sent;
 
-	if (getpeername(flow->fds[LANE_IN], &client.sa, &client_length) < 0 ||
-		getsockname(flow->fds[LANE_IN], &server.sa, &server_length) < 0)
+	if (addr_port(&flow->client) == 0)
+		return -ENOTCONN;
+	if (getsockname(flow->fds[LANE_IN], &server.sa, &server_length) < 0)
 		return -errno;
-	length = proxy_header_write(header, flow->share->forward.proxy_protocol, &client, &server);
+	length = proxy_header_write(
+		header, flow->share->forward.proxy_protocol, &flow->client, &server);
 	// A connection that has sent nothing yet has room for it.
 	sent = send(flow->fds[LANE_OUT], header, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent < 0)

@@ -1,6 +1,7 @@
 // test_flow_ends.c: how flows and listeners end or go on, step by step, on the fake ring: FIN and
 // RST, short sends, no room, bogus descriptors, stale completions, a ring that breaks.
 
+#include "engine/proxy_header.h"
 #include "tests/unit/worker_rig.h"
 
 #include <criterion/criterion.h>
@@ -149,6 +150,45 @@ Test(flow_ends, tries_the_next_target_and_remembers_it)
 	cr_expect_eq(rig.share->preferred_targets[ROUTE_LOCAL][0], 1);
 	cr_expect_eq(rig_count(&rig, COUNT_REFUSED) + rig_count(&rig, COUNT_FAILED), 0);
 	rig_close(&rig, "next target");
+}
+
+Test(flow_ends, names_its_client_in_the_proxy_header)
+{
+	struct rig rig;
+	struct rk_addr client;
+	socklen_t size = sizeof(client);
+	char expected[PROXY_HEADER_MAX], header[PROXY_HEADER_MAX] = "";
+
+	rig_open(&rig, SOCK_STREAM, 1);
+	rig.share->forward.proxy_protocol = PROXY_PROTOCOL_V1;
+	rig_open_tcp_flow(&rig);
+	getsockname(rig.peers[1], &client.sa, &size);
+	snprintf(expected, sizeof(expected), "PROXY TCP4 127.0.0.1 127.0.0.1 %u %u\r\n",
+		addr_port(&client), addr_port(&rig.share->listeners[0].addr));
+	cr_expect_gt(recv(rig.peers[0], header, sizeof(header) - 1, MSG_DONTWAIT), 0);
+	cr_expect_str_eq(header, expected);
+	rig_close(&rig, "proxy header");
+}
+
+// It had gone before it could be asked who it is.
+Test(flow_ends, names_no_unknown_client_in_the_proxy_header)
+{
+	struct rig rig;
+	char byte;
+
+	rig_open(&rig, SOCK_STREAM, 1);
+	rig.share->forward.proxy_protocol = PROXY_PROTOCOL_V2;
+	rig_add_socket(&rig, SOCKET_TCP4);
+	rig_add_client(&rig);
+	close(rig.peers[--rig.peer_count]); // with a reset
+	rig_turns(&rig, 1);
+	fake_answer(OP_TCP_CONNECT, 0, 0);
+	rig_turns(&rig, 2);
+	cr_expect_eq(rig_flows(&rig), 0);
+	cr_expect_eq(rig_count(&rig, COUNT_FAILED), 1);
+	cr_expect_eq(recv(rig.peers[0], &byte, 1, MSG_DONTWAIT), -1);
+	cr_expect_eq(errno, ECONNRESET);
+	rig_close(&rig, "proxy header of nobody");
 }
 
 // A flow that waits for a socket, or for its connection, ends when the time is over.

@@ -6,27 +6,14 @@
 // is in the table only while its listeners are open, and the plane sees one caller at a time. The
 // lock is never taken by a worker.
 
-#include "engine/ports.h"
 #include "base/log.h"
 #include "engine/ports_forward.h"
+#include "engine/ports_internal.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct rk_ports {
-	pthread_mutex_t lock;
-	struct rk_plane *plane;          // borrowed, NULL = none
-	struct rk_port_backend *backend; // borrowed, instead of the plane; neither = no port driver
-	struct rk_port *items;
-	size_t count;
-	size_t capacity;
-	uint32_t last_id;
-	struct rk_source_policy source_policy;
-	struct rk_leases *leases;
-};
 
 struct rk_ports *ports_create(struct rk_plane *plane)
 {
@@ -74,15 +61,6 @@ int ports_describe_death(struct rk_ports *ports, struct rk_error *e)
 	return rc;
 }
 
-static int check_driver(const struct rk_ports *ports, struct rk_error *e)
-{
-	if (ports->plane || ports->backend)
-		return 0;
-	error_set(e, EOPNOTSUPP, "no PortDriver is available");
-	return error_hint(e, "start with [port] driver = builtin and a network driver other than "
-			     "host and none");
-}
-
 static int reserve_entry(struct rk_ports *ports, struct rk_error *e)
 {
 	size_t wanted = ports->capacity ? 2 * ports->capacity : 16;
@@ -98,77 +76,10 @@ static int reserve_entry(struct rk_ports *ports, struct rk_error *e)
 	return 0;
 }
 
-static int unknown_id(uint32_t id, struct rk_error *e)
+int ports_unknown_id(uint32_t id, struct rk_error *e)
 {
 	error_set(e, ENOENT, "unknown id: %u", id);
 	return error_hint(e, "GET /v1/ports (rootlessctl list-ports) tells the ids");
-}
-
-// "::1" and "0:0::1" are one address; no address is a parent of its own, as upstream sees it.
-static bool same_ip(const char *a, const char *b)
-{
-	struct rk_addr left;
-	struct rk_addr right;
-
-	if (strcmp(a, b) == 0)
-		return true;
-	return addr_parse(&left, a, strlen(a), 0) == 0 &&
-	       addr_parse(&right, b, strlen(b), 0) == 0 && addr_equal(&left, &right);
-}
-
-static int check_conflict(
-	const struct rk_ports *ports, const struct rk_port_spec *spec, struct rk_error *e)
-{
-	char text[RK_PORT_TEXT_MAX];
-
-	for (size_t i = 0; i < ports->count; i++) {
-		const struct rk_port_spec *other = &ports->items[i].spec;
-
-		if (!port_spec_overlaps(other, spec) || !same_ip(other->parent_ip, spec->parent_ip))
-			continue;
-		error_set(e, EEXIST, "conflict with ID %u", ports->items[i].id);
-		return error_hint(e, "that is %s: remove it, or choose another parent port",
-			port_spec_format(other, text, sizeof(text)));
-	}
-	return 0;
-}
-
-// What only the data plane can do.
-static int check_ability(
-	const struct rk_ports *ports, const struct rk_port_spec *spec, struct rk_error *e)
-{
-	const char *what = spec->parent_port == 0      ? "choose a port"
-			   : port_spec_count(spec) > 1 ? "publish a range of ports"
-						       : NULL;
-
-	char text[RK_PORT_TEXT_MAX];
-
-	if (!ports->backend || !what)
-		return 0;
-	error_set(e, EOPNOTSUPP, "%s: the port driver %s cannot %s",
-		port_spec_format(spec, text, sizeof(text)), ports->backend->driver->name, what);
-	return error_hint(e, "use [port] driver = builtin, or name each port");
-}
-
-// "Another program has the port" would be wrong where it is a port of ours under another protocol
-// name (tcp, tcp4) or for all addresses. *e has the address already.
-static void explain_in_use(
-	const struct rk_ports *ports, const struct rk_port_spec *spec, struct rk_error *e)
-{
-	char text[RK_PORT_TEXT_MAX];
-
-	for (size_t i = 0; e && i < ports->count; i++) {
-		struct rk_port_spec other = ports->items[i].spec;
-
-		if (proto_is_udp(other.proto) != proto_is_udp(spec->proto))
-			continue;
-		other.proto = spec->proto;
-		if (!port_spec_overlaps(&other, spec))
-			continue;
-		error_hint(e, "perhaps it is port ID %u, %s", ports->items[i].id,
-			port_spec_format(&ports->items[i].spec, text, sizeof(text)));
-		return;
-	}
 }
 
 static int open_port(struct rk_ports *ports, const struct rk_port_spec *spec,
@@ -184,13 +95,6 @@ static int close_port(struct rk_ports *ports, uint32_t id, struct rk_error *e)
 	if (ports->backend)
 		return ports->backend->driver->remove(ports->backend, id, e);
 	return plane_remove(ports->plane, id, e);
-}
-
-// -ENOENT: the plane does not know the port.
-static int read_stats(struct rk_ports *ports, uint32_t id, struct rk_port_stats *stats)
-{
-	*stats = (struct rk_port_stats){.state = PORT_LISTENING};
-	return ports->backend ? 0 : plane_stats(ports->plane, id, stats);
 }
 
 // The entry of a port that was opened or led elsewhere.
@@ -247,11 +151,7 @@ static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec,
 
 	// Whoever takes the place of an owner that was killed must not find its port still there.
 	free_ended_locked(ports);
-	rc = port_spec_check(spec, e);
-	if (rc == 0)
-		rc = check_ability(ports, spec, e);
-	if (rc == 0)
-		rc = check_conflict(ports, spec, e);
+	rc = ports_check_new(ports, spec, e);
 	if (rc == 0)
 		rc = reserve_entry(ports, e);
 	if (rc < 0)
@@ -264,7 +164,7 @@ static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec,
 	if (rc == 0)
 		rc = open_port(ports, spec, &forward, e);
 	if (rc == -EADDRINUSE)
-		explain_in_use(ports, spec, e);
+		ports_explain_in_use(ports, spec, e);
 	if (rc < 0)
 		return rc;
 	fill_port(ports, port, spec, &forward);
@@ -279,7 +179,7 @@ static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec,
 int ports_add(struct rk_ports *ports, const struct rk_port_spec *spec, const struct rk_owner *owner,
 	struct rk_port *port, struct rk_error *e)
 {
-	int rc = check_driver(ports, e);
+	int rc = ports_check_driver(ports, e);
 
 	if (rc < 0)
 		return rc;
@@ -293,8 +193,9 @@ static bool same_spec(const struct rk_port_spec *a, const struct rk_port_spec *b
 {
 	return a->proto == b->proto && a->parent_port == b->parent_port &&
 	       a->parent_port_end == b->parent_port_end && a->child_port == b->child_port &&
-	       same_ip(a->parent_ip, b->parent_ip) && same_ip(a->child_ip, b->child_ip) &&
-	       a->source_ip == b->source_ip && a->proxy_protocol == b->proxy_protocol &&
+	       ports_same_ip(a->parent_ip, b->parent_ip) &&
+	       ports_same_ip(a->child_ip, b->child_ip) && a->source_ip == b->source_ip &&
+	       a->proxy_protocol == b->proxy_protocol &&
 	       a->proxy_protocol_set == b->proxy_protocol_set;
 }
 
@@ -310,7 +211,7 @@ int ports_ensure(struct rk_ports *ports, const struct rk_port_spec *spec,
 	const struct rk_owner *owner, struct rk_port *port, struct rk_error *e)
 {
 	struct rk_port *same;
-	int rc = check_driver(ports, e);
+	int rc = ports_check_driver(ports, e);
 
 	if (rc < 0)
 		return rc;
@@ -334,7 +235,7 @@ int ports_ensure(struct rk_ports *ports, const struct rk_port_spec *spec,
 	return rc < 0 ? rc : same != NULL;
 }
 
-static struct rk_port *find_locked(struct rk_ports *ports, uint32_t id)
+struct rk_port *ports_find(struct rk_ports *ports, uint32_t id)
 {
 	for (size_t i = 0; i < ports->count; i++)
 		if (ports->items[i].id == id)
@@ -344,12 +245,12 @@ static struct rk_port *find_locked(struct rk_ports *ports, uint32_t id)
 
 static int remove_locked(struct rk_ports *ports, uint32_t id, struct rk_error *e)
 {
-	struct rk_port *port = find_locked(ports, id);
+	struct rk_port *port = ports_find(ports, id);
 	size_t after;
 	int rc;
 
 	if (!port)
-		return unknown_id(id, e);
+		return ports_unknown_id(id, e);
 	rc = close_port(ports, id, e);
 	if (rc < 0)
 		return rc;
@@ -362,7 +263,7 @@ static int remove_locked(struct rk_ports *ports, uint32_t id, struct rk_error *e
 
 int ports_remove(struct rk_ports *ports, uint32_t id, struct rk_error *e)
 {
-	int rc = check_driver(ports, e);
+	int rc = ports_check_driver(ports, e);
 
 	if (rc < 0)
 		return rc;
@@ -375,8 +276,8 @@ int ports_remove(struct rk_ports *ports, uint32_t id, struct rk_error *e)
 static int check_ids(struct rk_ports *ports, const uint32_t *ids, size_t count, struct rk_error *e)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (!find_locked(ports, ids[i]))
-			return unknown_id(ids[i], e);
+		if (!ports_find(ports, ids[i]))
+			return ports_unknown_id(ids[i], e);
 		for (size_t j = 0; j < i; j++)
 			if (ids[i] == ids[j])
 				return error_set(e, EINVAL, "id %u is listed twice", ids[i]);
@@ -386,7 +287,7 @@ static int check_ids(struct rk_ports *ports, const uint32_t *ids, size_t count, 
 
 int ports_remove_all(struct rk_ports *ports, const uint32_t *ids, size_t count, struct rk_error *e)
 {
-	int rc = check_driver(ports, e);
+	int rc = ports_check_driver(ports, e);
 
 	if (rc < 0)
 		return rc;
@@ -410,7 +311,7 @@ static void free_ended_locked(struct rk_ports *ports)
 	uint32_t id;
 
 	while ((id = leases_take_ended(ports->leases))) {
-		port = find_locked(ports, id);
+		port = ports_find(ports, id);
 		if (!port)
 			continue;
 		log_info("port %u goes with process %d, which has ended", id, port->owner);
@@ -439,7 +340,7 @@ int ports_add_all(struct rk_ports *ports, const struct rk_port_spec *specs, size
 	char text[RK_PORT_TEXT_MAX];
 	struct rk_port port;
 	uint32_t first;
-	int rc = count > 0 ? check_driver(ports, e) : 0;
+	int rc = count > 0 ? ports_check_driver(ports, e) : 0;
 
 	if (rc < 0)
 		return rc;
@@ -480,7 +381,7 @@ int ports_retarget(struct rk_ports *ports, uint32_t id, const char *child_ip, ui
 {
 	struct rk_port *entry;
 	struct rk_port_spec spec;
-	int rc = check_driver(ports, e);
+	int rc = ports_check_driver(ports, e);
 
 	if (rc < 0)
 		return rc;
@@ -492,7 +393,7 @@ int ports_retarget(struct rk_ports *ports, uint32_t id, const char *child_ip, ui
 			e, "remove the port and publish it anew, or use [port] driver = builtin");
 	}
 	pthread_mutex_lock(&ports->lock);
-	entry = find_locked(ports, id);
+	entry = ports_find(ports, id);
 	if (entry) {
 		spec = entry->spec;
 		if (child_ip)
@@ -502,82 +403,8 @@ int ports_retarget(struct rk_ports *ports, uint32_t id, const char *child_ip, ui
 		rc = retarget_locked(ports, entry, &spec, e);
 		*port = *entry;
 	} else {
-		rc = unknown_id(id, e);
+		rc = ports_unknown_id(id, e);
 	}
 	pthread_mutex_unlock(&ports->lock);
 	return rc;
-}
-
-ssize_t ports_list(struct rk_ports *ports, struct rk_port **list, struct rk_error *e)
-{
-	ssize_t count = check_driver(ports, e);
-
-	if (count < 0)
-		return count;
-	pthread_mutex_lock(&ports->lock);
-	*list = calloc(ports->count + 1, sizeof(**list));
-	if (*list) {
-		count = (ssize_t)ports->count;
-		if (count > 0)
-			memcpy(*list, ports->items, ports->count * sizeof(**list));
-	} else {
-		count = error_errno(e, ENOMEM, "list of %zu ports", ports->count);
-	}
-	pthread_mutex_unlock(&ports->lock);
-	return count;
-}
-
-ssize_t ports_report(struct rk_ports *ports, struct rk_port_report **list, struct rk_error *e)
-{
-	ssize_t count = check_driver(ports, e);
-
-	if (count < 0)
-		return count;
-	pthread_mutex_lock(&ports->lock);
-	*list = calloc(ports->count + 1, sizeof(**list));
-	if (!*list)
-		count = error_errno(e, ENOMEM, "report of %zu ports", ports->count);
-	for (size_t i = 0; *list && i < ports->count; i++) {
-		struct rk_port_report *report = &(*list)[count];
-
-		report->port = ports->items[i];
-		// A port that the plane does not know is none to report on.
-		if (read_stats(ports, report->port.id, &report->stats) == 0)
-			count++;
-	}
-	pthread_mutex_unlock(&ports->lock);
-	return count;
-}
-
-ssize_t ports_worker_stats(
-	struct rk_ports *ports, struct rk_worker_stats **list, struct rk_error *e)
-{
-	uint32_t count = ports->plane ? plane_worker_count(ports->plane) : 0;
-
-	*list = calloc(count + 1u, sizeof(**list));
-	if (!*list)
-		return error_errno(e, ENOMEM, "figures of %u workers", count);
-	pthread_mutex_lock(&ports->lock);
-	for (uint32_t i = 0; i < count; i++)
-		plane_worker_stats(ports->plane, i, &(*list)[i]);
-	pthread_mutex_unlock(&ports->lock);
-	return count;
-}
-
-ssize_t ports_flows(struct rk_ports *ports, uint32_t id, struct rk_flow_info **list,
-	bool *truncated, struct rk_error *e)
-{
-	ssize_t count = 0;
-
-	*truncated = false;
-	*list = calloc(PLANE_FLOWS_MAX, sizeof(**list));
-	if (!*list)
-		return error_errno(e, ENOMEM, "list of flows");
-	pthread_mutex_lock(&ports->lock);
-	if (id && !find_locked(ports, id))
-		count = unknown_id(id, e);
-	else if (ports->plane)
-		count = (ssize_t)plane_flows(ports->plane, id, *list, PLANE_FLOWS_MAX, truncated);
-	pthread_mutex_unlock(&ports->lock);
-	return count;
 }

@@ -143,9 +143,15 @@ int plane_start(
 	return 0;
 }
 
+// Memory may have been enough for the rings of some workers only.
 const char *plane_io_name(const struct rk_plane *plane)
 {
-	return ring_name(plane->workers[0].ring);
+	const char *name = ring_name(plane->workers[0].ring);
+
+	for (uint32_t i = 1; i < plane->worker_count; i++)
+		if (strcmp(ring_name(plane->workers[i].ring), name) != 0)
+			return "mixed";
+	return name;
 }
 
 int plane_check(struct rk_plane *plane, struct rk_error *e)
@@ -156,7 +162,7 @@ int plane_check(struct rk_plane *plane, struct rk_error *e)
 		if (!code)
 			continue;
 		error_errno(e, code, "worker %u of the data plane cannot go on: %s", i,
-			plane_io_name(plane));
+			ring_name(plane->workers[i].ring));
 		return error_hint(
 			e, "start again; if it stays, set [engine] io to the other method");
 	}

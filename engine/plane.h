@@ -137,7 +137,7 @@ uint32_t plane_choose_workers(uint32_t configured);
 // Starts the workers. 0 or -code with *e.
 int plane_start(
 	struct rk_plane **plane, const struct rk_plane_options *options, struct rk_error *e);
-// The I/O method in use: "io_uring" or "epoll".
+// The I/O method in use: "io_uring" or "epoll", or "mixed" where not all workers got the same.
 const char *plane_io_name(const struct rk_plane *plane);
 // Gives worker i the helper channel channels[i] (taken over); replaces earlier ones after a helper
 // restart. `count` is the number of workers.

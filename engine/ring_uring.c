@@ -1,10 +1,12 @@
 // ring_uring.c: the ring interface on io_uring.
 //
-// How it works: one ring per worker thread, SINGLE_ISSUER and DEFER_TASKRUN, so that completions
-// are made only inside uring_enter(), where the worker waits anyway. Operations are prepared in the
-// submission queue and go to the kernel together with the wait: one system call per turn of the
-// worker's loop. Receives take provided buffers, so an idle socket holds no memory. liburing 2.3
-// (Debian 12) sets the ring up; the enter call is ours, for flags that it does not know.
+// How it works: one ring per worker thread, SINGLE_ISSUER and DEFER_TASKRUN where the kernel has
+// them, so that completions are made only inside uring_enter(), where the worker waits anyway.
+// Operations are prepared in the submission queue and go to the kernel together with the wait: one
+// system call per turn of the worker's loop. Receives take provided buffers, so an idle socket
+// holds no memory. liburing 2.3 (Debian 12) sets the ring up; the enter call is ours, for flags
+// that it does not know. What a kernel refuses is done without (set-up and enter flags below,
+// operations in ring_uring_probe.c), or the ring is not opened and epoll takes over.
 
 #include "engine/ring_uring.h"
 
@@ -33,12 +35,14 @@ int uring_enter(struct rk_uring *uring, unsigned wanted, int64_t timeout_ms)
 		.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000};
 	struct io_uring_getevents_arg argument = {.ts = timeout_ms < 0 ? 0 : (uintptr_t)&time};
 	unsigned to_submit = publish_entries(&uring->io.sq);
+	bool registered = uring->enter_flags & IORING_ENTER_REGISTERED_RING;
 	int result;
 
 	for (unsigned i = 0; i < RING_POOL_COUNT; i++)
 		ring_buffers_stock(&uring->pools[i]);
-	result = io_uring_enter2((unsigned)uring->io.enter_ring_fd, to_submit, wanted,
-		uring->enter_flags | IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+	result = io_uring_enter2(
+		(unsigned)(registered ? uring->io.enter_ring_fd : uring->io.ring_fd), to_submit,
+		wanted, uring->enter_flags | IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
 		(sigset_t *)&argument, sizeof(argument));
 	uring->base.stats.waits++;
 	// Out of memory the kernel leaves entries where they are: what they lead to stays, too.
@@ -142,7 +146,7 @@ static void uring_accept(struct rk_ring *ring, int fd, bool once, uint64_t tag)
 {
 	struct io_uring_sqe *sqe = uring_entry(uring_of(ring), tag);
 
-	if (once)
+	if (once || uring_of(ring)->accepts_one)
 		io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
 	else
 		io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
@@ -365,16 +369,27 @@ static const struct rk_ring_ops uring_ops = {
 	.datagram_parse = uring_datagram_parse,
 };
 
+// The flags that kernels know, newest first: where one is refused the next set does without it.
+// None is without R_DISABLED, because such a ring could not be limited (ring_uring_lock.c).
+#define SETUP_LEAST IORING_SETUP_R_DISABLED
+#define SETUP_5_19                                                                                 \
+	(SETUP_LEAST | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL)
+static const unsigned setups[] = {
+	SETUP_5_19 | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, // Linux 6.1
+	SETUP_5_19 | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN,  // Linux 6.0
+	SETUP_5_19 | IORING_SETUP_COOP_TASKRUN, // Linux 5.19, which brought buffer rings
+	SETUP_LEAST,
+};
+
 static int setup_io(struct rk_uring *uring, uint32_t entries)
 {
-	struct io_uring_params parameters = {
-		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
-			 IORING_SETUP_R_DISABLED,
-		.cq_entries = 4 * entries,
-	};
-	int result = io_uring_queue_init_params(entries, &uring->io, &parameters);
+	int result = -EINVAL;
 
+	for (size_t i = 0; i < sizeof(setups) / sizeof(setups[0]) && result == -EINVAL; i++) {
+		struct io_uring_params parameters = {.flags = setups[i], .cq_entries = 4 * entries};
+
+		result = io_uring_queue_init_params(entries, &uring->io, &parameters);
+	}
 	if (result < 0)
 		return result;
 	if (io_uring_register_ring_fd(&uring->io) == 1)
@@ -382,6 +397,19 @@ static int setup_io(struct rk_uring *uring, uint32_t entries)
 	if (uring->io.features & RING_FEATURE_NO_IOWAIT)
 		uring->enter_flags |= IORING_ENTER_NO_IOWAIT;
 	return 0;
+}
+
+// A kernel refuses flags of the enter call that it does not know before it looks at anything else.
+static int settle_enter_flags(struct rk_uring *uring)
+{
+	static const unsigned optional[] = {IORING_ENTER_NO_IOWAIT, IORING_ENTER_REGISTERED_RING};
+	int result = uring_enter(uring, 0, 0);
+
+	for (unsigned i = 0; i < 2 && result == -EINVAL; i++) {
+		uring->enter_flags &= ~optional[i];
+		result = uring_enter(uring, 0, 0);
+	}
+	return passes_by_itself(result) ? 0 : result;
 }
 
 int ring_uring_open(struct rk_ring **ring, const struct rk_ring_options *options)
@@ -406,6 +434,8 @@ int ring_uring_open(struct rk_ring **ring, const struct rk_ring_options *options
 			options->buffer_ready[i]);
 	if (result == 0)
 		result = uring_lock(uring);
+	if (result == 0)
+		result = settle_enter_flags(uring);
 	if (result == 0)
 		result = uring_probe(uring);
 	if (result < 0) {

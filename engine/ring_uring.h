@@ -24,9 +24,10 @@ struct rk_uring {
 	struct rk_ring base;
 	struct io_uring io;
 	struct rk_ring_buffers pools[RING_POOL_COUNT];
-	bool bundles; // one receive may fill several buffers, in order (proved at start); needs
-		      // limited
-	bool limited; // multishot receive takes a limit (proved at start; Linux 6.17)
+	bool bundles;     // one receive may fill several buffers, in order (proved at start); needs
+			  // limited
+	bool limited;     // multishot receive takes a limit (proved at start; Linux 6.17)
+	bool accepts_one; // multishot accept is refused: every accept is for one connection
 	unsigned enter_flags;
 	int broken;               // the error of the kernel that ended the ring, 0 = it works
 	struct io_uring_sqe lost; // where operations go then
@@ -50,6 +51,6 @@ int uring_enter(struct rk_uring *uring, unsigned wanted, int64_t timeout_ms);
 // be submitted. 0 or -errno.
 int uring_lock(struct rk_uring *uring);
 
-// Tries out, on throw-away sockets, what this kernel does; sets `bundles` and `limited`.
-// 0 or -errno when even the plain form does not work.
+// Tries out, on throw-away sockets, what this kernel does; sets `bundles`, `limited` and
+// `accepts_one`. 0 or -errno when something does not work that has no plainer form here.
 int uring_probe(struct rk_uring *uring);

@@ -6,12 +6,16 @@
 // some 6.13 and 6.14 kernels (liburing issue 1409), and the limit of a multishot receive came with
 // 6.17; older kernels refuse it with EINVAL. Bundles without a limit are not used: such a receive
 // may bring all that the socket holds, which no bounded lane can take.
+//
+// Then every other operation that not all kernels know is asked for where it has nothing to do, and
+// cancelled in the two ways that there are. What the kernel does not know it refuses with EINVAL.
 
 #include "engine/ring_uring.h"
 
 #include "base/fd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -120,6 +124,63 @@ static int probe_transfer(struct rk_uring *uring, const int *pair)
 	return probe.error ? probe.error : probe.wrong ? -EILSEQ : 0;
 }
 
+// --- operations that have nothing to do
+
+enum { TRY_ACCEPT = PROBE_TAG, TRY_RECEIVE_FROM, TRY_RECEIVE, TRY_POLL, TRY_CANCEL, TRY_END };
+
+struct trial {
+	unsigned left; // operations that have not completed
+	int results[TRY_END];
+	bool refused;
+};
+
+static void trial_completion(void *context, const struct rk_completion *completion)
+{
+	struct trial *trial = context;
+
+	if (completion->tag < TRY_ACCEPT || completion->tag >= TRY_END)
+		return;
+	trial->left--;
+	trial->results[completion->tag] = completion->result;
+	trial->refused |= completion->result == -EINVAL && completion->tag != TRY_ACCEPT;
+}
+
+// `pair` are datagram sockets, which accept no connections and say so: EOPNOTSUPP, where an unknown
+// form of accept would be EINVAL.
+static int try_operations(struct rk_uring *uring, const int *pair)
+{
+	const struct msghdr shape = {.msg_namelen = sizeof(struct rk_addr)};
+	struct rk_ring *ring = &uring->base;
+	struct trial trial = {.left = 6};
+
+	ring_accept(ring, pair[0], false, TRY_ACCEPT);
+	ring_receive_from(ring, pair[0], &shape, TRY_RECEIVE_FROM);
+	ring_receive_datagram(ring, pair[1], TRY_RECEIVE);
+	ring_poll(ring, pair[0], POLLIN, TRY_POLL);
+	ring_cancel_one(ring, pair[1], TRY_RECEIVE, TRY_CANCEL);
+	ring_cancel(ring, pair[0], TRY_CANCEL);
+	for (unsigned i = 0; i < PROBE_WAITS && trial.left > 0 && !trial.refused; i++) {
+		int result = ring_wait(ring, PROBE_WAIT_MS, trial_completion, &trial);
+
+		if (result < 0)
+			return result;
+	}
+	uring->accepts_one = trial.results[TRY_ACCEPT] == -EINVAL;
+	return trial.refused || trial.left > 0 ? -EINVAL : 0;
+}
+
+static int probe_operations(struct rk_uring *uring)
+{
+	int result, pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	result = try_operations(uring, pair);
+	fd_close(&pair[0]);
+	fd_close(&pair[1]);
+	return result;
+}
+
 int uring_probe(struct rk_uring *uring)
 {
 	static const struct {
@@ -138,5 +199,5 @@ int uring_probe(struct rk_uring *uring)
 		fd_close(&pair[0]);
 		fd_close(&pair[1]);
 	}
-	return result;
+	return result < 0 ? result : probe_operations(uring);
 }

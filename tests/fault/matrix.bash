@@ -30,20 +30,23 @@ matrix_cases() {
 # case_start NAME IO CALL ERROR PROCESS SKIP COUNT EXPECTED: a start of the engine with the fault on.
 case_start() {
 	local name=case$1 io=$2 expected=$8 label="$2 $3 $4 $5 $6 $7" status=0 outcome=refuses ticks=0
-	local AS_USER FAULTY dir=$DIR/case$1 mark=$MARK-case$1 port engine
+	local AS_USER FAULTY dir=$DIR/case$1 mark=$MARK-case$1 port udp exact engine
 	mkdir "$dir"
 	chown "$TEST_UID:$TEST_GID" "$dir"
 	user_environment "$mark"
 	fault "$dir/fault" set "$3" "$4" "$5" "$6" "$7"
 	fault_words "$dir/fault"
-	port=$(free_port)
-	write_config "$dir/e.ini" "127.0.0.1:$port:7001/tcp" </dev/null
+	port=$(free_port) udp=$(free_port) exact=$(free_port)
+	write_config "$dir/e.ini" "127.0.0.1:$port:7001/tcp" "127.0.0.1:$udp:7002/udp" \
+		"127.0.0.1:$exact:7003/tcp" </dev/null
 	"${AS_USER[@]}" "${FAULTY[@]}" "$RK_BIN/rk-engine" -c "$dir/e.ini" -o "engine.io=$io" \
-		-o engine.workers=2 -- "$RK_TOOLS/tcp-server" echo 127.0.0.1 7001 \
+		-o engine.workers=2 -- sh -c '"$1/udp-server" 127.0.0.1 7002 & "$1/tcp-exact" server 127.0.0.1 7003 &
+			exec "$1/tcp-server" echo 127.0.0.1 7001' sh "$RK_TOOLS" \
 		</dev/null >"$dir/log" 2>&1 3>&- &
 	engine=$!
 	if wait_until 30 case_answers_or_gone "$port" "$engine" && kill -0 "$engine" 2>/dev/null; then
 		outcome=serves
+		[[ $expected != serves:* ]] || case_serves_through "${expected#*:}" >"$dir/traffic" 2>&1
 		ticks=$(cpu_ticks "$engine")
 		kill -TERM "$engine"
 	fi
@@ -70,9 +73,27 @@ cpu_ticks() {
 	awk '{ print $14 + $15 }' "/proc/$1/stat"
 }
 
+# Works on the variables of case_start: traffic of every kind, and what the engine says of itself.
+# Prints what is wrong.
+case_serves_through() { # IO
+	local STATE=$dir/e.state info
+	servers_ready() { [ "$(grep -cx ready "$dir/log")" = 3 ]; }
+	wait_until 5 servers_ready || echo "the servers are not ready"
+	info=$(ctl info | grep Engine)
+	[ "$info" = "- Engine: $1" ] || echo "rootlessctl info: $info"
+	grep -qE "workers, $1\$" "$dir/log" || echo "the log says otherwise"
+	tool tcp-many 127.0.0.1 "$port" 30 5 | grep '^ok 30 ' >/dev/null || echo "connections fail"
+	[[ $(tool tcp-exact client 127.0.0.1 "$exact" 1 4 1000000 4) == 'ok 4 '* ]] || echo "streams fail"
+	[ "$(tool udp-client echo 127.0.0.1 "$udp" 20000)" = '20000 ok from 127.0.0.1' ] || echo "UDP fails"
+	# With it go its flows.
+	ctl remove-ports 1 2 3 >/dev/null || echo "the ports cannot be removed"
+	! is_listening t "$port" || echo "the removed port listens"
+}
+
 # Works on the variables of case_start.
 case_judge() {
-	[ "$outcome" = "$expected" ] || echo "it $outcome, expected was: $expected"
+	[ "$outcome" = "${expected%:*}" ] || echo "it $outcome, expected was: $expected"
+	[ ! -s "$dir/traffic" ] || cat "$dir/traffic"
 	[ "$(fault "$dir/fault" hits)" -gt 0 ] || echo "the fault did not happen"
 	if [ "$outcome" = serves ]; then
 		[ "$status" = 143 ] || [ "$status" = 0 ] || echo "exit status $status after SIGTERM"

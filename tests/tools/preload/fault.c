@@ -261,7 +261,8 @@ int prctl(int option, ...)
 				: real(option, argument[0], argument[1], argument[2], argument[3]);
 }
 
-// "clone3" is the one call that is made through syscall(2) and of interest.
+// What is made through syscall(2) and of interest: "clone3", and "io_uring_register" of what
+// liburing has no function for.
 long syscall(long number, ...)
 {
 	REAL(long, syscall, (long, ...));
@@ -274,23 +275,121 @@ long syscall(long number, ...)
 	va_end(list);
 	if (number == SYS_clone3 && strikes("clone3"))
 		return -1;
+	if (number == SYS_io_uring_register && strikes("io_uring_register"))
+		return -1;
 	return real(number, argument[0], argument[1], argument[2], argument[3], argument[4],
 		argument[5]);
 }
 
 // --- liburing
 
-FAULT_CODE(io_uring_queue_init_params,
-	(unsigned entries, struct io_uring *ring, struct io_uring_params *parameters),
-	(entries, ring, parameters))
 FAULT_CODE(io_uring_register_buf_ring,
 	(struct io_uring * ring, struct io_uring_buf_reg *registration, unsigned flags),
 	(ring, registration, flags))
 FAULT_CODE(io_uring_register_ring_fd, (struct io_uring * ring), (ring))
-FAULT_CODE(io_uring_enter2,
-	(unsigned fd, unsigned submit, unsigned wanted, unsigned flags, sigset_t *argument,
-		size_t size),
-	(fd, submit, wanted, flags, argument, size))
+
+// Single features of io_uring, as calls of their own: "setup.NAME" and "enter.NAME" are flags,
+// "op.NAME" is a form of an operation, which is refused by the kernel itself: it gets a code that
+// no kernel knows. ("*" does not mean these.)
+struct feature {
+	const char *name;
+	unsigned flag;
+};
+static const struct feature setup_features[] = {
+	{"setup.CLAMP", IORING_SETUP_CLAMP},
+	{"setup.CQSIZE", IORING_SETUP_CQSIZE},
+	{"setup.R_DISABLED", IORING_SETUP_R_DISABLED},
+	{"setup.SUBMIT_ALL", IORING_SETUP_SUBMIT_ALL},
+	{"setup.SINGLE_ISSUER", IORING_SETUP_SINGLE_ISSUER},
+	{"setup.DEFER_TASKRUN", IORING_SETUP_DEFER_TASKRUN},
+};
+static const struct feature enter_features[] = {
+	{"enter.EXT_ARG", IORING_ENTER_EXT_ARG},
+	{"enter.REGISTERED_RING", IORING_ENTER_REGISTERED_RING},
+	{"enter.NO_IOWAIT", 1u << 7},
+};
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+#define NO_OPERATION    255
+
+static bool is_chosen(const char *feature)
+{
+	return state && strcmp(state->call, feature) == 0;
+}
+
+static bool strikes_feature(const struct feature *features, size_t count, unsigned flags)
+{
+	for (size_t i = 0; i < count; i++)
+		if (flags & features[i].flag && is_chosen(features[i].name))
+			return strikes(features[i].name);
+	return false;
+}
+
+static const char *name_operation(const struct io_uring_sqe *sqe)
+{
+	bool repeats = sqe->ioprio & IORING_RECV_MULTISHOT;
+
+	switch (sqe->opcode) {
+	case IORING_OP_ACCEPT:
+		return sqe->ioprio & IORING_ACCEPT_MULTISHOT ? "op.ACCEPT_MULTISHOT" : "";
+	case IORING_OP_RECVMSG:
+		return repeats ? "op.RECVMSG_MULTISHOT" : "";
+	case IORING_OP_POLL_ADD:
+		return sqe->len & IORING_POLL_ADD_MULTI ? "op.POLL_MULTISHOT" : "";
+	case IORING_OP_ASYNC_CANCEL:
+		return sqe->cancel_flags & IORING_ASYNC_CANCEL_FD ? "op.CANCEL_FD" : "op.CANCEL";
+	case IORING_OP_RECV:
+		// A stream's; both at a time are chosen by the shorter name.
+		if (sqe->ioprio & 1u << 4 && is_chosen("op.RECV_BUNDLE"))
+			return "op.RECV_BUNDLE";
+		if (sqe->file_index && is_chosen("op.RECV_LIMIT"))
+			return "op.RECV_LIMIT";
+		return repeats ? "op.RECV_MULTISHOT" : "";
+	default:
+		return "";
+	}
+}
+
+static __thread struct io_uring *ring_of_thread;
+
+static void spoil_operations(void)
+{
+	struct io_uring_sq *sq = ring_of_thread ? &ring_of_thread->sq : NULL;
+
+	if (!sq || !state || strncmp(state->call, "op.", 3) != 0)
+		return;
+	for (unsigned head = *sq->khead; head != *sq->ktail; head++) {
+		struct io_uring_sqe *sqe = &sq->sqes[sq->array[head & sq->ring_mask]];
+		const char *name = name_operation(sqe);
+
+		if (is_chosen(name) && strikes(name))
+			sqe->opcode = NO_OPERATION;
+	}
+}
+
+int io_uring_queue_init_params(
+	unsigned entries, struct io_uring *ring, struct io_uring_params *parameters)
+{
+	REAL(int, io_uring_queue_init_params,
+		(unsigned, struct io_uring *, struct io_uring_params *));
+
+	if (strikes("io_uring_queue_init_params") ||
+		strikes_feature(setup_features, COUNT_OF(setup_features), parameters->flags))
+		return -errno;
+	ring_of_thread = ring;
+	return real(entries, ring, parameters);
+}
+
+int io_uring_enter2(unsigned fd, unsigned submit, unsigned wanted, unsigned flags,
+	sigset_t *argument, size_t size)
+{
+	REAL(int, io_uring_enter2, (unsigned, unsigned, unsigned, unsigned, sigset_t *, size_t));
+
+	if (strikes("io_uring_enter2") ||
+		strikes_feature(enter_features, COUNT_OF(enter_features), flags))
+		return -errno;
+	spoil_operations();
+	return real(fd, submit, wanted, flags, argument, size);
+}
 
 // --- the clock on the wall
 

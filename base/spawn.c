@@ -36,15 +36,25 @@ struct default_action {
 	uint64_t mask;
 };
 
+bool spawn_hangup_is_ignored(void)
+{
+	struct sigaction action;
+
+	return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 static void default_signals(void)
 {
 	static const struct default_action action;
+	bool keep_hangup = spawn_hangup_is_ignored();
 	sigset_t none;
 
 	// Not signal(3): libc refuses the two signals that it keeps for itself, and whoever started
 	// us may have left them ignored. SIGKILL and SIGSTOP are refused by the kernel, rightly.
-	for (int number = 1; number < NSIG; number++)
-		syscall(SYS_rt_sigaction, number, &action, NULL, sizeof(action.mask));
+	for (int number = 1; number < NSIG; number++) {
+		if (number != SIGHUP || !keep_hangup)
+			syscall(SYS_rt_sigaction, number, &action, NULL, sizeof(action.mask));
+	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -29,9 +29,13 @@ struct rk_process {
 };
 #define RK_PROCESS_NONE ((struct rk_process){.pid = -1, .pidfd = -1})
 
-// Starts the program; signal mask and dispositions are the defaults in it. A failing exec is
-// reported here, with "PROGRAM: not found" and the code ENOENT where the file is missing, so that
-// the caller can add the package as a hint.
+// Whether this program was started with SIGHUP ignored: nohup(1) asks for it and all that it starts
+// to outlive the terminal.
+bool spawn_hangup_is_ignored(void);
+
+// Starts the program; signal mask and dispositions are the defaults in it, except that a SIGHUP
+// that is ignored stays so. A failing exec is reported here, with "PROGRAM: not found" and the code
+// ENOENT where the file is missing, so that the caller can add the package as a hint.
 int spawn_start(const struct rk_spawn *spawn, struct rk_process *process, struct rk_error *e);
 
 // Runs to the end and collects at most `size - 1` bytes of its stderr+stdout (NUL-terminated).

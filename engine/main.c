@@ -10,6 +10,7 @@
 #include "engine/supervisor.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,8 @@ int main(int argc, char **argv)
 	int exit_code;
 	int rc;
 
+	// Ignored by whoever started us, the end of a child would tell nobody its status.
+	signal(SIGCHLD, SIG_DFL);
 	if (rootlesskit_is_name(argv[0]))
 		return rootlesskit_main(argc, argv);
 	log_init("rk-engine", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);

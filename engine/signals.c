@@ -6,6 +6,7 @@
 // none is lost while the network comes up.
 
 #include "engine/signals.h"
+#include "base/spawn.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -25,6 +26,9 @@ int engine_signals_open(void)
 	sigfillset(&set);
 	for (size_t i = 0; i < sizeof(untouched) / sizeof(untouched[0]); i++)
 		sigdelset(&set, untouched[i]);
+	// Blocked, even an ignored signal would be kept for us.
+	if (spawn_hangup_is_ignored())
+		sigdelset(&set, SIGHUP);
 	signal(SIGPIPE, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;

@@ -11,7 +11,8 @@ enum rk_signal_action {
 };
 
 // Blocks every signal that is not a fault of our own, for this thread and those made later, and
-// ignores SIGPIPE. Returns a non-blocking signalfd, or -errno.
+// ignores SIGPIPE. A SIGHUP that is ignored (nohup) stays so. Returns a non-blocking signalfd, or
+// -errno.
 int engine_signals_open(void);
 // Takes the next signal; false when there is none.
 bool engine_signals_read(int fd, struct signalfd_siginfo *info);

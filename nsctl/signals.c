@@ -5,6 +5,7 @@
 // Everything that a process sent on purpose (kill(2)) is passed on.
 
 #include "nsctl/signals.h"
+#include "base/spawn.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -19,6 +20,11 @@ void signals_block(void)
 	sigfillset(&blocked_mask);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
 		sigdelset(&blocked_mask, faults[i]);
+	// Blocked, even an ignored signal would be kept for us.
+	if (spawn_hangup_is_ignored())
+		sigdelset(&blocked_mask, SIGHUP);
+	// Ignored by whoever started us, the end of a child would tell nobody its status.
+	signal(SIGCHLD, SIG_DFL);
 	sigprocmask(SIG_BLOCK, &blocked_mask, &original_mask);
 }
 

@@ -12,8 +12,8 @@ enum signal_action {
 	SIGNAL_STOP_SELF, // terminal stop (^Z): the command got it too, now we stop
 };
 
-// Blocks everything except what a fault of our own raises; keeps the mask from before for
-// signals_restore(). Call first in main.
+// Blocks everything except what a fault of our own raises, and a SIGHUP that is ignored (nohup);
+// keeps the mask from before for signals_restore(). Call first in main.
 void signals_block(void);
 // The mask that the program was started with: for the command, after fork.
 void signals_restore(void);

@@ -220,6 +220,7 @@ int main(int argc, char **argv)
 	int rc;
 
 	log_init(PROGRAM, LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+	signal(SIGCHLD, SIG_DFL); // ignored, it would take docker-proxy's exit status away
 	// Descriptor 3 before any other is made: without dockerd the number would be somebody
 	// else's.
 	if (fd_set_cloexec(STATUS_FD, true) < 0)

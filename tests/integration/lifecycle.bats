@@ -101,6 +101,28 @@ assert_clean() {
 	assert_clean
 }
 
+@test "lifecycle: started by nohup, engine and command outlive their terminal" {
+	local program
+	engine_start "$DIR/life.ini" env --ignore-signal=HUP
+	for program in nsctl nsctl-child sleep; do
+		kill -HUP "$(descendant "$ENGINE_PID" "$program")"
+	done
+	kill -HUP "$ENGINE_PID"
+	sleep 0.5
+	[ -n "$(descendant "$ENGINE_PID" sleep)" ]
+	ctl info >/dev/null
+	engine_stop
+	assert_clean
+}
+
+@test "lifecycle: whoever starts us may ignore the end of its children" {
+	run as_user env --ignore-signal=CHLD "$RK_BIN/rk-engine" -c "$DIR/life.ini" -- sh -c 'exit 3'
+	assert_equal "$status" 3
+	run as_user env --ignore-signal=CHLD "$RK_BIN/nsctl" run -o network.driver=none -- sh -c 'exit 4'
+	assert_equal "$status" 4
+	assert_clean
+}
+
 @test "lifecycle: a command that ignores SIGTERM is killed after the stop timeout" {
 	printf '[process]\nstop-timeout = 1s\n' >>"$DIR/life.ini"
 	"${AS_USER[@]}" "$RK_BIN/rk-engine" -c "$DIR/life.ini" -- \

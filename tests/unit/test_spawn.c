@@ -155,6 +155,7 @@ Test(spawn, gives_default_signals)
 	struct rk_spawn spawn = {.argv = argv};
 	sigset_t set;
 
+	signal(SIGHUP, SIG_DFL); // perhaps we were started by nohup
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
@@ -165,6 +166,16 @@ Test(spawn, gives_default_signals)
 	sigprocmask(SIG_BLOCK, NULL, &set);
 	cr_assert(sigismember(&set, SIGUSR1), "our mask must be back");
 	cr_assert_not(sigismember(&set, SIGUSR2));
+}
+
+Test(spawn, leaves_a_hangup_ignored_as_nohup_wants_it)
+{
+	const char *const argv[] = {"grep", "-E", "^SigIgn", "/proc/self/status", NULL};
+	struct rk_spawn spawn = {.argv = argv};
+
+	signal(SIGHUP, SIG_IGN);
+	run_spawn(&spawn);
+	cr_assert_str_eq(output, "SigIgn:\t0000000000000001\n");
 }
 
 Test(spawn, dies_with_its_parent)

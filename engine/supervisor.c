@@ -265,9 +265,12 @@ static void on_signals(struct supervisor *s)
 {
 	struct signalfd_siginfo info;
 
-	while (s->phase < RUN_KILLING && engine_signals_read(s->signal_fd, &info)) {
+	while (engine_signals_read(s->signal_fd, &info)) {
 		enum rk_signal_action action = engine_signals_classify(&info);
 
+		// Read it must be, or it would wake us for ever; nothing is left to ask for.
+		if (s->phase >= RUN_KILLING)
+			continue;
 		if (action == SIGNAL_SUSPEND)
 			raise(SIGSTOP);
 		else if (action == SIGNAL_FORWARD || s->phase == RUN_STARTING)

@@ -250,6 +250,31 @@ waiting_or_gone() {
 	assert_clean
 }
 
+# The processor time of process $1, in ticks.
+cpu_ticks() {
+	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"
+}
+
+@test "lifecycle: signals that come while the command is being killed cost nothing" {
+	local nsctl before after
+	ENGINE_OPTIONS=(-o process.stop-timeout=10m)
+	stubborn_start "trap '' TERM"
+	nsctl=$(descendant "$ENGINE_PID" nsctl)
+	kill -STOP "$nsctl"
+	for _ in 1 2 3; do
+		kill -TERM "$ENGINE_PID"
+		sleep 0.3
+	done
+	before=$(cpu_ticks "$ENGINE_PID")
+	sleep 1.5
+	after=$(cpu_ticks "$ENGINE_PID")
+	kill -CONT "$nsctl"
+	engine_wait
+	assert_clean
+	echo "$before to $after ticks"
+	[ $((after - before)) -lt 20 ]
+}
+
 # --- SIGKILL in every phase ------------------------------------------------------------------
 
 # kill_victim NAME: the engine itself, or the first descendant that is called so.

@@ -174,21 +174,35 @@ int plane_helper_lost_fd(const struct rk_plane *plane)
 	return plane->helper_lost_fd;
 }
 
+static int hand_channel(struct rk_worker *worker, int channel)
+{
+	struct rk_command command = {.type = COMMAND_HELPER, .channel = channel};
+	int result = fd_set_nonblocking(channel, true);
+
+	return result < 0 ? result : worker_command(worker, &command);
+}
+
+static void close_channels(const int *channels, unsigned first, unsigned count)
+{
+	for (unsigned i = first; i < count; i++)
+		close(channels[i]);
+}
+
 int plane_set_helper(
 	struct rk_plane *plane, const int *channels, unsigned count, struct rk_error *e)
 {
-	if (count != plane->worker_count)
+	if (count != plane->worker_count) {
+		close_channels(channels, 0, count);
 		return error_set(e, EPROTO, "the helper sent %u channels for %u workers", count,
 			plane->worker_count);
+	}
 	for (unsigned i = 0; i < count; i++) {
-		struct rk_command command = {.type = COMMAND_HELPER, .channel = channels[i]};
-		int result = fd_set_nonblocking(channels[i], true);
+		int result = hand_channel(&plane->workers[i], channels[i]);
 
 		if (result == 0)
-			result = worker_command(&plane->workers[i], &command);
-		if (result < 0)
-			return error_errno(
-				e, -result, "cannot hand the helper's channel to worker %u", i);
+			continue;
+		close_channels(channels, i, count);
+		return error_errno(e, -result, "cannot hand the helper's channel to worker %u", i);
 	}
 	return 0;
 }

@@ -139,8 +139,8 @@ int plane_start(
 	struct rk_plane **plane, const struct rk_plane_options *options, struct rk_error *e);
 // The I/O method in use: "io_uring" or "epoll", or "mixed" where not all workers got the same.
 const char *plane_io_name(const struct rk_plane *plane);
-// Gives worker i the helper channel channels[i] (taken over); replaces earlier ones after a helper
-// restart. `count` is the number of workers.
+// Gives worker i the helper channel channels[i] (all are taken over, whatever is returned);
+// replaces earlier ones after a helper restart. `count` is the number of workers.
 int plane_set_helper(
 	struct rk_plane *plane, const int *channels, unsigned count, struct rk_error *e);
 // A descriptor that becomes readable when the helper has gone (a worker saw EOF), or when a worker

@@ -1,6 +1,7 @@
 // test_ports.c: what a port spec means, and the table of published ports on a real data plane.
 
 #include "base/fd.h"
+#include "base/msg.h"
 #include "engine/ports.h"
 #include "engine/ports_forward.h"
 
@@ -8,6 +9,7 @@
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -282,4 +284,35 @@ Test(ports, without_a_port_driver_everything_says_so)
 	cr_expect_eq(ports_list(none, &list, &e), -EOPNOTSUPP);
 	cr_expect_str_eq(e.text, "no PortDriver is available");
 	ports_destroy(none);
+}
+
+// Two workers; `channels` are taken over, whatever comes of it.
+static void refuse_channels(const int *channels, unsigned count, int code)
+{
+	const struct rk_plane_options options = {
+		.workers = 2,
+		.max_flows = 16,
+		.pool_size = 1,
+		.udp_idle_timeout_ms = 1000,
+		.connect_timeout_ms = 1000,
+	};
+	struct rk_plane *two;
+	struct rk_error e;
+
+	cr_assert_eq(plane_start(&two, &options, &e), 0, "%s", e.text);
+	cr_expect_eq(plane_set_helper(two, channels, count, &e), -code, "%s", e.text);
+	for (unsigned i = 0; i < count; i++)
+		cr_expect_eq(fcntl(channels[i], F_GETFD), -1, "channel %u of %u", i, count);
+	plane_stop(two);
+}
+
+Test(plane, channels_that_no_worker_takes_are_closed)
+{
+	int ends[2];
+
+	cr_assert_eq(msg_channel(ends), 0);
+	refuse_channels((const int[]){ends[1]}, 1, EPROTO);
+	fd_close(&ends[0]);
+	cr_assert_eq(msg_channel(ends), 0);
+	refuse_channels((const int[]){-1, ends[1]}, 2, EBADF);
 }

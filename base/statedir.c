@@ -205,7 +205,8 @@ static int make_with_parents(const char *path, bool *made, struct rk_error *e)
 }
 
 // Whether `dir` is the directory `path` or one above it, up to the root, whatever it is called by.
-static bool is_at_or_above(const struct stat *dir, const char *path)
+// 1, 0 (also when that cannot be reached: then it cannot be emptied, either), or -errno.
+static int is_at_or_above(const struct stat *dir, const char *path)
 {
 	RK_CLEANUP_FD int at = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct stat below = {0};
@@ -215,15 +216,15 @@ static bool is_at_or_above(const struct stat *dir, const char *path)
 		int above;
 
 		if (info.st_ino == dir->st_ino && info.st_dev == dir->st_dev)
-			return true;
+			return 1;
 		if (info.st_ino == below.st_ino && info.st_dev == below.st_dev)
-			return false; // the root is its own parent
+			return 0; // the root is its own parent
 		below = info;
 		above = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		fd_close(&at);
 		at = above;
 	}
-	return false;
+	return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? 0 : -errno;
 }
 
 // Everything in a state directory is removed: not a place where people keep things.
@@ -231,8 +232,13 @@ static int refuse_precious(
 	const struct rk_state_dir *dir, const struct stat *info, struct rk_error *e)
 {
 	const char *home = getenv("HOME");
+	int rc = is_at_or_above(info, "/");
 
-	if (!is_at_or_above(info, "/") && (!home || !is_at_or_above(info, home)))
+	if (rc == 0 && home)
+		rc = is_at_or_above(info, home);
+	if (rc < 0)
+		return error_errno(e, -rc, "%s: look for the home directory in it", dir->path);
+	if (rc == 0)
 		return 0;
 	error_set(e, EINVAL,
 		"%s: cannot be the state directory, which is emptied: the home directory is in it",

@@ -127,6 +127,17 @@ static int describe_child_end(struct host *host, struct rk_error *e)
 			   : process_describe_status(status, how, sizeof(how)));
 }
 
+// The engine gets the channels of a new helper. Where they do not get through, the helper ends for
+// want of workers, and there will be another.
+static void hand_on_helper(struct host *host, const struct rk_message *message)
+{
+	struct rk_error e;
+
+	if (!host_is_alone(host) && peer_send(host->options->engine, MSG_HELPER, NULL, 0,
+					    message->fds, message->fd_count, "engine", &e) < 0)
+		log_failure(&e);
+}
+
 static int on_child_message(struct host *host, struct rk_error *e)
 {
 	static struct rk_message message;
@@ -136,16 +147,14 @@ static int on_child_message(struct host *host, struct rk_error *e)
 		return describe_child_end(host, e);
 	if (rc < 0)
 		return rc;
-	rc = 0;
 	if (message.header.type == MSG_EXITED)
 		on_exited(host, message.number.value);
 	else if (message.header.type == MSG_ERROR)
 		report(host, &message.error); // MSG_EXITED or EOF follows
-	else if (message.header.type == MSG_HELPER && !host_is_alone(host))
-		rc = peer_send(host->options->engine, MSG_HELPER, NULL, 0, message.fds,
-			message.fd_count, "engine", e);
+	else if (message.header.type == MSG_HELPER)
+		hand_on_helper(host, &message);
 	msg_close_fds(&message);
-	return rc;
+	return 0;
 }
 
 static int on_engine_message(struct host *host, struct rk_error *e)

@@ -7,8 +7,10 @@
 // everything: in a pid namespace the kernel kills the rest when we exit, without one
 // family_kill() does.
 //
-// The helper is replaced when it was killed, at most once a second; its new pool channels go up
-// as MSG_HELPER. A helper that exits by itself has lost all workers: then nobody wants another.
+// The helper is replaced when it has ended, at most once a second; its new pool channels go up as
+// MSG_HELPER. One that ends by itself has lost all workers: then the engine ends, and we with it
+// before the second is over, or the channels did not get through (a shortage on their way), and the
+// next ones may.
 
 #include "nsctl/init.h"
 #include "base/fd.h"
@@ -78,7 +80,7 @@ static void replace_helper(struct init *init)
 	if (rc < 0)
 		log_failure(&e);
 	else
-		log_warning("the helper died and was started again, pid %d", init->helper_pid);
+		log_warning("the helper ended and was started again, pid %d", init->helper_pid);
 }
 
 // Milliseconds until the next helper may be started; -1 = none is due.
@@ -99,7 +101,9 @@ static void on_child_ended(struct init *init, pid_t pid, int status)
 		init->ended = true;
 	} else if (pid == init->helper_pid) {
 		init->helper_pid = -1;
-		init->helper_missing = !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+		init->helper_missing = true;
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+			init->helper_started_ms = now_ms();
 	}
 }
 

@@ -35,3 +35,30 @@ load matrix
 @test "faults: of a helper at work" {
 	matrix_run epoll nsctl-helper first
 }
+
+# serves: more clients are answered than the pool of the worker may still have sockets for.
+serves() {
+	[[ $(timeout 3 "$RK_TOOLS/tcp-many" 127.0.0.1 "$RUN_TCP" 20 5 2>&1) == 'ok 20 '* ]]
+}
+
+fault_happened() {
+	[ "$(fault "$RUN_FAULT" hits)" -gt 0 ]
+}
+
+@test "faults: a new helper whose channels do not get through is replaced, wherever they got lost" {
+	local process
+	run_engine epoll
+	for process in nsctl-child nsctl; do
+		fault "$RUN_FAULT" set sendmsg ENOBUFS "$process" 0 1
+		kill -KILL "$(descendant "$ENGINE_PID" nsctl-helper)"
+		wait_until 10 fault_happened
+		wait_until 10 serves
+	done
+	# The engine has no descriptor for them: its first ones are in use for good.
+	as_user prlimit --pid "$ENGINE_PID" --nofile=6:
+	kill -KILL "$(descendant "$ENGINE_PID" nsctl-helper)"
+	wait_until 10 grep -q 'no descriptors left' "$ENGINE_LOG"
+	as_user prlimit --pid "$ENGINE_PID" --nofile=1024:
+	wait_until 10 serves
+	engine_stop
+}

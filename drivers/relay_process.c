@@ -46,8 +46,13 @@ static int keep_only(struct rk_relay_options *options)
 		if (*fds[i] < 0)
 			return -errno;
 	}
+	// Then none of them, since null_fd may have such a number itself.
+	for (int i = 0; i <= STDERR_FILENO; i++) {
+		if (dup2(null_fd, i) < 0)
+			return -errno;
+	}
 	for (int i = 0; i < 3; i++) {
-		if (dup2(null_fd, i) < 0 || place(fds[i], TAP_FD + i) < 0)
+		if (place(fds[i], TAP_FD + i) < 0)
 			return -errno;
 	}
 	if (options->log_fd < 0)

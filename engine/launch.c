@@ -11,6 +11,7 @@
 #include "engine/program.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,7 +33,7 @@ static int print_config(const struct rk_config *config, int *fd, struct rk_error
 
 	if (memory < 0)
 		return error_errno(e, errno, "memfd for nsctl's configuration");
-	copy = dup(memory);
+	copy = fcntl(memory, F_DUPFD_CLOEXEC, 0);
 	file = copy < 0 ? NULL : fdopen(copy, "w");
 	if (!file) {
 		fd_close(&copy);

@@ -64,6 +64,47 @@ family_gone() {
 	done
 }
 
+engine_stopped() {
+	[ "$(awk '$1 == "State:" { print $2 }' "/proc/$ENGINE_PID/status" 2>/dev/null)" = T ]
+}
+
+# start_held OPTION: the engine of CONFIG, which stands still when it is about to open its first port:
+# the network is up, everybody else runs, the command does not.
+start_held() {
+	local FAULTY
+	fault "$DIR/fault" set listen STOP rk-engine 0 1
+	fault_words "$DIR/fault"
+	"${AS_USER[@]}" "${FAULTY[@]}" "$RK_BIN/rk-engine" -c "$CONFIG" -o "$1" -- sleep 300 \
+		</dev/null >"$DIR/log" 2>&1 3>&- &
+	ENGINE_PID=$! ENGINE_LOG=$DIR/log
+	wait_until 20 engine_stopped
+}
+
+@test "kills: while the engine opens its ports, whoever is killed: nothing stays" {
+	local process option
+	for option in network.driver=slirp4netns process.pidns=true network.detach-netns=true; do
+		for process in rk-engine nsctl nsctl-child slirp4netns; do
+			start_held "$option"
+			kill -KILL "$(member "$process")"
+			kill -CONT "$ENGINE_PID" 2>/dev/null || true
+			engine_wait
+			[ "$ENGINE_STATUS" -ne 0 ]
+			assert_none_left "$MARK" 10
+			run ! is_listening t "$PORT"
+		done
+		# The helper is replaced, and the start goes on.
+		start_held "$option"
+		kill -KILL "$(member nsctl-helper)"
+		kill -CONT "$ENGINE_PID"
+		wait_until 10 engine_ready
+		wait_until 5 grep -q 'the helper died and was started again' "$DIR/log"
+		engine_stop
+		assert_equal "$ENGINE_STATUS" 143
+		assert_none_left "$MARK" 10
+		[ ! -e "$STATE" ]
+	done
+}
+
 @test "kills: newuidmap is killed: one clear line" {
 	mkdir "$DIR/bin"
 	printf '#!/bin/sh\nkill -KILL $$\n' >"$DIR/bin/newuidmap"

@@ -286,10 +286,14 @@ kill_victim() {
 	engine_wait
 	[ "$ENGINE_STATUS" -ne 0 ]
 	run ! is_listening t "$PORT"
+	run ! grep -F "$DIR" /proc/self/mountinfo
 }
 
+# The ways to be started that make processes, namespaces or mounts of their own.
+FAMILIES=(network.driver=slirp4netns process.pidns=true network.detach-netns=true)
+
 @test "lifecycle: SIGKILL of each process while the network comes up leaves nothing" {
-	local victim
+	local victim option
 	cat >"$DIR/never-ready" <<-'END'
 		#!/bin/sh
 		case $* in *--version* | *--help*) exec slirp4netns "$@" ;; esac
@@ -299,16 +303,18 @@ kill_victim() {
 	# With these on auto a failed start would be tried once more without.
 	ENGINE_OPTIONS=(-o "slirp4netns.binary=$DIR/never-ready" -o slirp4netns.sandbox=false
 		-o slirp4netns.seccomp=false)
-	for victim in engine nsctl nsctl-child sleep; do
-		"${AS_USER[@]}" "$RK_BIN/rk-engine" -c "$DIR/life.ini" "${ENGINE_OPTIONS[@]}" -- true \
-			</dev/null >"$DIR/out" 2>&1 3>&- &
-		ENGINE_PID=$! ENGINE_LOG=$DIR/out
-		wait_until 20 never_ready_runs
-		kill_victim "$victim"
+	for option in "${FAMILIES[@]}"; do
+		for victim in engine nsctl nsctl-child sleep; do
+			"${AS_USER[@]}" "$RK_BIN/rk-engine" -c "$DIR/life.ini" "${ENGINE_OPTIONS[@]}" \
+				-o "$option" -- true </dev/null >"$DIR/out" 2>&1 3>&- &
+			ENGINE_PID=$! ENGINE_LOG=$DIR/out
+			wait_until 20 never_ready_runs
+			kill_victim "$victim"
+		done
+		run engine -o "$option" -- true
+		assert_equal "$status" 0
+		assert_clean
 	done
-	run engine -- true
-	assert_equal "$status" 0
-	assert_clean
 }
 
 never_ready_runs() {
@@ -318,7 +324,7 @@ never_ready_runs() {
 @test "lifecycle: SIGKILL of each process while the command is stopping leaves nothing" {
 	local victim option
 	printf '[process]\nstop-timeout = 10m\n' >>"$DIR/life.ini"
-	for option in network.driver=slirp4netns process.pidns=true network.detach-netns=true; do
+	for option in "${FAMILIES[@]}"; do
 		ENGINE_OPTIONS=(-o "$option")
 		for victim in engine nsctl nsctl-child slirp4netns; do
 			stubborn_start "trap 'echo stopping' TERM; setsid sleep 300 &"
@@ -330,4 +336,28 @@ never_ready_runs() {
 	run engine -- true
 	assert_equal "$status" 0
 	assert_clean
+}
+
+# The helper is the one that is replaced, while the command takes its time, too.
+@test "lifecycle: SIGKILL of the helper while the command is stopping: another one, then nothing" {
+	local option helper
+	printf '[process]\nstop-timeout = 10m\n' >>"$DIR/life.ini"
+	for option in "${FAMILIES[@]}"; do
+		ENGINE_OPTIONS=(-o "$option")
+		stubborn_start "trap 'echo stopping' TERM; setsid sleep 300 &"
+		kill -TERM "$ENGINE_PID"
+		wait_until 10 grep -q stopping "$DIR/out"
+		helper=$(descendant "$ENGINE_PID" nsctl-helper)
+		kill -KILL "$helper"
+		helper_is_another() {
+			local now
+			now=$(descendant "$ENGINE_PID" nsctl-helper)
+			[ -n "$now" ] && [ "$now" != "$helper" ]
+		}
+		wait_until 10 helper_is_another
+		kill -TERM "$ENGINE_PID"
+		engine_wait 10
+		assert_equal "$ENGINE_STATUS" 137
+		assert_clean
+	done
 }

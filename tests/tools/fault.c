@@ -1,8 +1,8 @@
 // fault.c: says which call of which process shall fail; see preload/fault.c, which does it.
 //
 //   fault FILE set CALL ERROR PROCESS [SKIP [COUNT [EVERY]]]
-//                             ERROR: a name such as ENOMEM, or KILL; CALL and PROCESS: or "*";
-//                             makes the file when there is none
+//                             ERROR: a name such as ENOMEM, or KILL, STOP; CALL and PROCESS: or
+//                             "*"; makes the file when there is none
 //   fault FILE off            prints how often it happened
 //   fault FILE hits           the same, and the fault goes on
 //   fault FILE seen           how often the call was made by that process
@@ -24,6 +24,7 @@ static const struct {
 	int error;
 } errors[] = {
 	{"KILL", FAULT_KILL},
+	{"STOP", FAULT_STOP},
 	{"E2BIG", E2BIG},
 	{"EACCES", EACCES},
 	{"EAGAIN", EAGAIN},

@@ -8,10 +8,11 @@
 
 #define FAULT_ANY  "*"
 #define FAULT_KILL (-1) // instead of an error: SIGKILL for the caller
+#define FAULT_STOP (-2) // ... SIGSTOP; once it goes on the call is made as if nothing had been
 
 struct fault_state {
 	_Atomic uint32_t active;
-	int32_t error;    // errno of the call, or FAULT_KILL
+	int32_t error;    // errno of the call, FAULT_KILL or FAULT_STOP
 	char call[32];    // a function of libc or liburing, or FAULT_ANY
 	char process[16]; // the name of the calling process, or FAULT_ANY
 	// The calls that match are counted from 0: `skip` of them go well, then of the following

@@ -75,6 +75,10 @@ static bool strikes(const char *call)
 	// The one call of its kind that an engine may make once it has given up its rights.
 	if (state->error == FAULT_KILL)
 		syscall(SYS_tgkill, getpid(), gettid(), SIGKILL);
+	if (state->error == FAULT_STOP) {
+		syscall(SYS_tgkill, getpid(), gettid(), SIGSTOP);
+		return false;
+	}
 	errno = state->error;
 	return true;
 }

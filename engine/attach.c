@@ -132,6 +132,22 @@ void attachment_helper_lost(struct rk_attachment *attachment)
 	attachment->helper_missing = true;
 }
 
+bool attachment_helper_may_come(struct rk_attachment *attachment, int code)
+{
+	switch (code) {
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case EAGAIN:
+	case ETOOMANYREFS:
+		attachment->helper_missing = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
 int attachment_delay_ms(const struct rk_attachment *attachment)
 {
 	int64_t delay;

@@ -1,8 +1,9 @@
 // attach.h: the engine's hold on a network namespace that others have made.
 //
 // How it works: the engine stays where it is. `nsctl helper` joins the namespace and makes sockets
-// there for the workers. A helper that dies is replaced, at most once a second; what was
-// attached by process id ends with that process.
+// there for the workers. A helper that dies is replaced, at most once a second; a shortage of
+// descriptors, memory or processes only delays that. What was attached by process id ends with that
+// process.
 #pragma once
 
 #include "base/error.h"
@@ -34,6 +35,9 @@ int attachment_start_helper(struct rk_attachment *attachment, int *channels, str
 // plane_helper_lost_fd() was readable: another helper is due after attachment_delay_ms(), which is
 // -1 when none is.
 void attachment_helper_lost(struct rk_attachment *attachment);
+// A helper could not be started in place of one that was lost, with errno `code`. True: that was a
+// shortage, which passes, and the next try is due after attachment_delay_ms().
+bool attachment_helper_may_come(struct rk_attachment *attachment, int code);
 int attachment_delay_ms(const struct rk_attachment *attachment);
 // After the workers have closed their channels, by which the helper ends.
 void attachment_close(struct rk_attachment *attachment);

@@ -99,7 +99,10 @@ static int replace_helper(struct attached *a, struct rk_error *e)
 		rc = service_set_helper(&a->service, a->config, &a->message, e);
 	if (rc == 0)
 		log_info("the namespace's helper was restarted");
-	return rc;
+	if (rc >= 0 || !attachment_helper_may_come(&a->attachment, -rc))
+		return rc;
+	log_failure(e);
+	return 0;
 }
 
 static int serve_once(struct attached *a, struct rk_error *e)

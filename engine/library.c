@@ -302,7 +302,7 @@ static int run_once(struct rk_engine *engine, struct rk_error *e)
 	if (attachment_delay_ms(&engine->attachment) != 0)
 		return 1;
 	rc = connect_helper(engine, e);
-	return rc < 0 ? rc : 1;
+	return rc == 0 || attachment_helper_may_come(&engine->attachment, -rc) ? 1 : rc;
 }
 
 int rk_engine_run(struct rk_engine *engine, struct rk_engine_error *error)

@@ -2,6 +2,7 @@
 # librkengine through docs/examples/embed.c, linked with the shared and with the static library.
 
 load lib
+load ../fault/matrix
 
 setup_file() {
 	file_start
@@ -100,6 +101,33 @@ engine_attach() { # TARGET [WORD...]
 	engine_attach "/proc/$TARGET/ns/net" -p "127.0.0.1:$PORT:7001/tcp"
 	digests 127.0.0.1
 	attach_stop
+}
+
+@test "attach: a helper that cannot be replaced during a shortage is replaced after it" {
+	local FAULTY fault
+	fault "$DIR/fault" off
+	fault_words "$DIR/fault"
+	STATE=$DIR/state
+	attach_start "${FAULTY[@]}" "$RK_BIN/rk-engine" -o "engine.state-dir=$STATE" -o engine.pool-size=1 \
+		--attach "$TARGET" -p "127.0.0.1:$PORT:7001/tcp"
+	for fault in 'socketpair EMFILE' 'fork EAGAIN'; do
+		# shellcheck disable=SC2086 # two words
+		fault "$DIR/fault" set $fault rk-engine 0 1
+		kill -KILL "$(descendant "$ATTACHED" nsctl-helper)"
+		fault_happened() { [ "$(fault "$DIR/fault" hits)" -gt 0 ]; }
+		wait_until 10 fault_happened
+		wait_until 10 many_digests
+	done
+	attach_stop
+}
+
+# More than the workers may still have sockets for.
+many_digests() {
+	local i
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		timeout 3 "$RK_TOOLS/tcp-client" half-close 127.0.0.1 "$PORT" 1000 >/dev/null 2>&1 ||
+			return 1
+	done
 }
 
 @test "attach: ports come and go through the control API" {

@@ -187,11 +187,11 @@ int config_check(const struct rk_config *config, struct rk_error *e)
 	size_t socket_length = strlen(config->engine.state_dir) + strlen("/api.sock");
 	int rc;
 
-	if (!config->api.socket[0] && socket_length > SOCKET_PATH_MAX) {
+	if (socket_length > SOCKET_PATH_MAX) {
 		error_set(e, EINVAL,
 			"[engine] state-dir: the path of its api.sock has %zu bytes, allowed: %zu",
 			socket_length, SOCKET_PATH_MAX);
-		return error_hint(e, "choose a shorter directory, or set [api] socket");
+		return error_hint(e, "choose a shorter directory");
 	}
 	rc = processes_check(config, e);
 	if (rc == 0)

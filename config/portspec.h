@@ -27,7 +27,7 @@ enum rk_proxy_protocol { PROXY_PROTOCOL_OFF, PROXY_PROTOCOL_V1, PROXY_PROTOCOL_V
 struct rk_port_spec {
 	enum rk_proto proto;
 	char parent_ip[RK_IP_TEXT_MAX]; // as given, "" = all addresses
-	char child_ip[RK_IP_TEXT_MAX];  // as given, "" = the rule of port_spec_child_ip()
+	char child_ip[RK_IP_TEXT_MAX];  // as given, "" = by the rule of engine/ports_forward.c
 	uint16_t parent_port;
 	uint16_t child_port;
 	uint16_t parent_port_end; // last of a range, above parent_port; 0 = one port

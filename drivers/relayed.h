@@ -1,7 +1,7 @@
 // relayed.h: what network drivers share whose backend gives frames on a socket and not a tap.
 //
-// Such a driver starts its backend (daemon.h), gets a connected socket, and then lets
-// relayed_connect() make the tap in the child's namespace and the relay between the two.
+// Such a driver starts its backend (daemon.h), gets a connected socket, and makes the
+// tap in the child's namespace and starts the relay between the two.
 #pragma once
 
 #include "drivers/driver.h"

@@ -23,7 +23,7 @@ static int fill_address(struct sockaddr_un *address, const char *path, struct rk
 	if (strlen(path) >= sizeof(address->sun_path)) {
 		error_set(e, ENAMETOOLONG, "API socket %s: the path is longer than %zu bytes", path,
 			sizeof(address->sun_path) - 1);
-		return error_hint(e, "use a shorter [engine] state-dir, or set [api] socket");
+		return error_hint(e, "use a shorter [engine] state-dir or [api] socket");
 	}
 	strcpy(address->sun_path, path);
 	return 0;

@@ -394,8 +394,10 @@ Test(config, checks_across_keys)
 	strcat(text, "x");
 	expect_checked(text, "[engine] state-dir: the path of its api.sock has 108 bytes, "
 			     "allowed: 107");
+	// The state directory itself takes no longer one (base/statedir.c), whatever else is set.
 	strcat(text, "\n[api]\nsocket = /run/api.sock\n");
-	expect_checked(text, NULL);
+	expect_checked(text, "[engine] state-dir: the path of its api.sock has 108 bytes, "
+			     "allowed: 107");
 }
 
 Test(config, what_is_printed_reads_back_equal)

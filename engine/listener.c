@@ -13,6 +13,9 @@
 // all that come while the worker is busy, and what has no room would have to be reset. So many may
 // wait in the backlog of a listener (SOMAXCONN of Linux since 5.4).
 #define ACCEPT_BURST 4096
+// They take all again when there is room for so many more, so that looking at every listener is
+// paid for by so many flows.
+#define ACCEPT_BURST_MARGIN 512
 
 static uint64_t listener_tag(const struct rk_listener *listener, uint8_t operation)
 {
@@ -42,7 +45,7 @@ static uint32_t pending_limit(const struct rk_worker *worker, const struct rk_li
 
 static bool accepts_singly(const struct rk_worker *worker, const struct rk_listener *listener)
 {
-	return worker->accept_singly || worker_room(worker) < ACCEPT_BURST ||
+	return worker->accept_singly || worker->room_is_low || worker_room(worker) < ACCEPT_BURST ||
 	       pending_count(listener) >= pending_limit(worker, listener) / 2;
 }
 
@@ -99,6 +102,7 @@ int listener_start(struct rk_worker *worker, struct rk_listener *listener)
 	worker->open_listeners++;
 	worker_fit_flows(worker);
 	listener->slot = slot;
+	listener->parked = -1;
 	listener_arm(worker, listener);
 	return 0;
 }
@@ -114,23 +118,39 @@ void listener_pause(struct rk_worker *worker, struct rk_listener *listener, int 
 	timer_start(&worker->timers, &listener->pause, TIMER_PAUSE);
 }
 
+static void slow_down_all(struct rk_worker *worker)
+{
+	for (uint32_t i = 0; i < worker->listener_slots; i++)
+		if (worker->listeners[i])
+			listener_slow_down(worker, worker->listeners[i]);
+}
+
 void listener_accept_singly(struct rk_worker *worker)
 {
 	if (worker->accept_singly)
 		return;
 	worker->accept_singly = true;
-	for (uint32_t i = 0; i < worker->listener_slots; i++) {
-		const struct rk_listener *listener = worker->listeners[i];
+	slow_down_all(worker);
+}
 
-		if (listener && listener->share->forward.socktype == SOCK_STREAM)
-			cancel_own(worker, listener);
+void listener_watch_room(struct rk_worker *worker)
+{
+	uint32_t room = worker_room(worker);
+
+	if (worker->room_is_low) {
+		worker->room_is_low = room < ACCEPT_BURST + ACCEPT_BURST_MARGIN;
+	} else if (room < ACCEPT_BURST) {
+		worker->room_is_low = true;
+		slow_down_all(worker);
 	}
 }
 
-void listener_resume(struct rk_worker *worker, struct rk_listener *listener)
+bool listener_park(struct rk_listener *listener, int fd)
 {
-	atomic_store_explicit(&listener->full, false, memory_order_relaxed);
-	listener_arm(worker, listener);
+	if (listener->stopping || listener->parked >= 0)
+		return false;
+	listener->parked = fd;
+	return true;
 }
 
 // Both below stop accepting, and the kernel's backlog holds the next clients. So near their bound
@@ -156,6 +176,28 @@ static void listener_hold(struct rk_worker *worker, struct rk_listener *listener
 	atomic_store_explicit(&listener->held, true, memory_order_relaxed);
 	count_one(&listener->share->counters, COUNT_PENDING_WAITS);
 	worker_state_changed(worker);
+}
+
+// Another client was accepted: is there room for the next?
+static void look_for_room(struct rk_worker *worker, struct rk_listener *listener)
+{
+	listener_slow_down(worker, listener);
+	if (!worker_has_room(worker))
+		listener_fill(worker, listener);
+	listener_hold(worker, listener);
+}
+
+void listener_resume(struct rk_worker *worker, struct rk_listener *listener)
+{
+	int fd = listener->parked;
+
+	atomic_store_explicit(&listener->full, false, memory_order_relaxed);
+	if (fd >= 0) {
+		listener->parked = -1;
+		tcp_open(worker, listener, fd);
+		look_for_room(worker, listener);
+	}
+	listener_arm(worker, listener);
 }
 
 void listener_pending_began(struct rk_listener *listener)
@@ -193,10 +235,7 @@ void listener_accepted(struct rk_worker *worker, const struct rk_completion *com
 		listener_drained(worker, listener);
 		return;
 	}
-	listener_slow_down(worker, listener);
-	if (!worker_has_room(worker))
-		listener_fill(worker, listener);
-	listener_hold(worker, listener);
+	look_for_room(worker, listener);
 	if (listener->armed || is_waiting(listener))
 		return;
 	if (completion->result >= 0 || completion->result == -ECONNABORTED ||
@@ -231,6 +270,9 @@ void listener_stop(struct rk_worker *worker, struct rk_listener *listener)
 	listener->stopping = true;
 	timer_stop(&listener->pause);
 	list_remove(&listener->waiting);
+	if (listener->parked >= 0)
+		tcp_refuse(worker, listener->share, listener->parked);
+	listener->parked = -1;
 	if (listener->sends > 0)
 		ring_cancel(worker->ring, listener->fd, tag_make(OP_NONE, 0, 0));
 	else

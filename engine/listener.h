@@ -2,7 +2,8 @@
 //
 // A listener never dies because an accept failed: out of descriptors or memory it pauses and tries
 // again by itself; out of flow slots it waits until a flow has ended, with the clients in the
-// kernel's backlog.
+// kernel's backlog. Each listener has an accept in flight when others take the last slots: the
+// client that it may still deliver is parked, and served before all that come later.
 //
 // A client is pending from its accept until its target answered or the flow gave up. A target that
 // never answers would collect clients until no flow is left for other ports; so a listener with as
@@ -22,7 +23,12 @@ void listener_accepted(struct rk_worker *worker, const struct rk_completion *com
 // Multishot accept has delivered what is no socket of ours (liburing issue 1062): one by one from
 // now on, on every listener of the worker.
 void listener_accept_singly(struct rk_worker *worker);
-// The pause after EMFILE is over.
+// Once a turn: when there is little room for flows, listeners accept one by one, so that clients of
+// idle ones wait in the backlog, too.
+void listener_watch_room(struct rk_worker *worker);
+// No flow is free: keeps the client `fd`, until there is one. False: it is still the caller's.
+bool listener_park(struct rk_listener *listener, int fd);
+// The pause after EMFILE is over, or there is room for a flow.
 void listener_resume(struct rk_worker *worker, struct rk_listener *listener);
 // The receive or accept ended with `error`, an errno: try again soon.
 void listener_pause(struct rk_worker *worker, struct rk_listener *listener, int error);

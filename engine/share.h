@@ -25,6 +25,7 @@ struct rk_listener {
 	struct rk_addr addr;      // as bound
 	uint32_t slot;            // index in the worker's table
 	int fd;                   // -1 once closed
+	int parked;               // TCP: a client that waits for a free flow; -1 = none
 	uint32_t sends;           // UDP: replies in flight
 	uint16_t port_offset;     // in the port's range: what is added to the target's port
 	_Atomic bool armed;       // accept or receive in flight

@@ -186,12 +186,22 @@ static int flow_route(
 	return route_start(worker, &flow->route, listener, &flow->client) ? 0 : -EADDRNOTAVAIL;
 }
 
-static void refuse_client(struct rk_worker *worker, int fd)
+void tcp_refuse(struct rk_worker *worker, struct rk_share *share, int fd)
 {
+	count_one(&share->counters, COUNT_TOTAL);
+	count_one(&share->counters, COUNT_FAILED);
 	if (reset_on_close(fd))
 		close_socket(worker, &fd, false);
 	else
 		listener_accept_singly(worker);
+}
+
+static bool is_socket(int fd)
+{
+	int type;
+	socklen_t length = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 || !is_bogus(errno);
 }
 
 void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)
@@ -200,12 +210,12 @@ void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)
 	struct rk_tcp_flow *flow = worker_has_room(worker) ? slab_take(&worker->tcp_flows) : NULL;
 	int result;
 
-	count_one(&share->counters, COUNT_TOTAL);
 	if (!flow) {
-		count_one(&share->counters, COUNT_FAILED);
-		refuse_client(worker, fd);
+		if (!is_socket(fd) || !listener_park(listener, fd))
+			tcp_refuse(worker, share, fd);
 		return;
 	}
+	count_one(&share->counters, COUNT_TOTAL);
 	flow->share = share;
 	flow->fds[LANE_IN] = fd;
 	flow->fds[LANE_OUT] = -1;

@@ -48,6 +48,8 @@ struct rk_tcp_flow {
 
 // A client was accepted on `listener`; takes `fd` over.
 void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd);
+// A client for whom there is no flow: counts and resets it.
+void tcp_refuse(struct rk_worker *worker, struct rk_share *share, int fd);
 // Handlers for the completions OP_TCP_*.
 void tcp_complete(struct rk_worker *worker, const struct rk_completion *completion);
 // The pool got sockets: resume flows that wait for one.

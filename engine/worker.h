@@ -103,6 +103,8 @@ struct rk_worker {
 	// one.
 	struct rk_timer mailbox_poll, helper_poll;
 	bool accept_singly; // multishot accept was seen to deliver bogus descriptors
+	bool room_is_low;   // listeners accept singly until there is room again
+	bool resuming;      // resume_full_listeners() is at work
 	bool stopping;
 	bool clock_stale;                   // the thread slept since timers_update()
 	bool worked;                        // the last turn had completions

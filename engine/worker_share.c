@@ -32,10 +32,15 @@ static void resume_full_listeners(struct rk_worker *worker)
 {
 	struct rk_node *node;
 
-	while ((node = list_first(&worker->full_listeners))) {
+	// A parked client whose flow ends at once leads here again.
+	if (worker->resuming)
+		return;
+	worker->resuming = true;
+	while (worker_has_room(worker) && (node = list_first(&worker->full_listeners))) {
 		list_remove(node);
 		listener_resume(worker, RK_CONTAINER_OF(node, struct rk_listener, waiting));
 	}
+	worker->resuming = false;
 }
 
 void worker_fit_flows(struct rk_worker *worker)
@@ -56,8 +61,7 @@ void worker_flow_freed(struct rk_worker *worker, struct rk_share *share)
 {
 	if (--share->flows == 0 && share->closed)
 		share_retire(worker, share);
-	if (!list_is_empty(&worker->full_listeners) && worker_has_room(worker))
-		resume_full_listeners(worker);
+	resume_full_listeners(worker);
 }
 
 // --- what the control thread watches

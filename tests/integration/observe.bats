@@ -155,6 +155,33 @@ metric() {
 	engine_stop
 }
 
+@test "observe: when one port has taken every flow, clients of another wait, and nobody is reset" {
+	local busy idle holder waiters
+	busy=$(free_port) idle=$(free_port)
+	write_config "$DIR/busy.ini" "127.0.0.1:$busy:7001/tcp" "127.0.0.1:$idle:7001/tcp" <<-END
+		[engine]
+		workers = 1
+		max-flows = 16
+	END
+	engine_start "$DIR/busy.ini"
+	FILE_DIR=$DIR server_start echo "$RK_TOOLS/tcp-load-server" echo 127.0.0.1 7001
+	RK_TEST_ID=$MARK "$RK_TOOLS/tcp-load" hold 127.0.0.1 "$busy" 16 1 >/dev/null 2>&1 3>&- &
+	holder=$!
+	all_taken() { [ "$(port_says "$busy" 'p["connections"]["open"]')" = 16 ]; }
+	wait_until 10 all_taken
+	tool tcp-load burst 127.0.0.1 "$idle" 5 >"$DIR/waiters" 2>&1 3>&- &
+	waiters=$!
+	wait_until 10 is_state "$idle" paused
+	# One is parked, the others are in the backlog.
+	four_wait() { [ "$(port_says "$idle" 'p["listener"]["backlog"], p["connections"]["total"]')" = '(4, 0)' ]; }
+	wait_until 10 four_wait
+	kill "$holder"
+	wait "$waiters"
+	assert_match "$(cat "$DIR/waiters")" '^ok 5$'
+	assert_equal "$(port_says "$idle" 'p["connections"]["failed"]')" 0
+	engine_stop
+}
+
 @test "observe: a port that cannot show its client is downgraded until the next that it can show" {
 	assert_match "$(tool tcp-many 127.0.0.1 "$ANY" 1 1)" '^ok'
 	is_state "$ANY" listening

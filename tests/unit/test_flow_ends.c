@@ -1,5 +1,5 @@
 // test_flow_ends.c: how flows and listeners end or go on, step by step, on the fake ring: FIN and
-// RST, short sends, no room, bogus descriptors, stale completions, a ring that breaks.
+// RST, short sends, bogus descriptors, stale completions, a ring that breaks.
 
 #include "engine/proxy_header.h"
 #include "tests/unit/worker_rig.h"
@@ -236,27 +236,6 @@ Test(flow_ends, udp_refusal_of_a_flow_that_waits_for_a_buffer)
 }
 
 // --- listeners
-
-Test(flow_ends, a_full_worker_stops_accepting_until_a_flow_ends)
-{
-	struct rig rig;
-
-	rig_open(&rig, SOCK_STREAM, 1);
-	rig.worker.flow_limit = 1;
-	rig_add_socket(&rig, SOCKET_TCP4);
-	rig_add_client(&rig);
-	rig_add_client(&rig); // the burst that the kernel had taken already
-	rig_turns(&rig, 2);
-	cr_expect_eq(rig_count(&rig, COUNT_ROOM_WAITS), 1);
-	cr_expect_eq(rig_count(&rig, COUNT_FAILED), 1);
-	cr_expect_eq(what_saw(rig.peers[2]), 'R');
-	cr_expect_null(fake_find(OP_ACCEPT));
-	fake_answer(OP_TCP_CONNECT, -ECONNREFUSED, 0);
-	rig_turns(&rig, 1);
-	cr_assert_not_null(fake_find(OP_ACCEPT));
-	cr_expect(fake_find(OP_ACCEPT)->once);
-	rig_close(&rig, "full");
-}
 
 // Where the accept that delivered a bogus number is noticed: its child refuses, its child never
 // answers, no socket comes, no flow is free, or its first receive fails.

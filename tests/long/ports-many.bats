@@ -66,6 +66,55 @@ milliseconds() { # COMMAND...: its duration
 	[ $((after - before)) -lt 65536 ]
 }
 
+# single_ports FIRST COUNT: the body of a request for that many ports of their own.
+single_ports() {
+	python3 -c 'import json, sys
+first, count = map(int, sys.argv[1:])
+print(json.dumps([{"proto": "tcp", "parentIP": "127.0.0.1", "parentPort": port, "childPort": 7001}
+	for port in range(first, first + count)]))' "$@"
+}
+
+# curl_api OPTION... PATH: prints no body.
+curl_api() {
+	as_user curl -sS --max-time 60 --unix-socket "$STATE/api.sock" -o /dev/null "${@:1:$#-1}" "http://rk${*: -1}"
+}
+
+@test "ports: /metrics of 8000 ports is bounded in size and memory, and nobody waits for its reader" {
+	local count before after talk scrapes=0 size slow part
+	# Each has a socket per worker, of which there is one per processor.
+	count=$((2 * COUNT / $(nproc)))
+	[ "$count" -le 8000 ] || count=8000
+	for part in 0 1; do
+		single_ports $((10000 + part * count / 2)) $((count / 2)) >"$DIR/body"
+		curl_api --fail -X POST -H 'Content-Type: application/json' --data-binary @- /v1/ports/bulk <"$DIR/body"
+	done
+	before=$(rss_kib "$ENGINE_PID")
+	on_host "$RK_TOOLS/tcp-load" talk 127.0.0.1 10000 50 5 >"$DIR/talk" 3>&- &
+	talk=$!
+	while kill -0 "$talk" 2>/dev/null; do
+		size=$(curl_api -w '%{size_download}' /metrics)
+		[ "$size" -gt $((count * 1024)) ]
+		[ "$size" -lt $((count * 4096 + 65536)) ]
+		scrapes=$((scrapes + 1))
+	done
+	after=$(rss_kib "$ENGINE_PID")
+	assert_match "$(cat "$DIR/talk")" '^ok 250 '
+	echo "# $count ports, $size bytes, $scrapes times in 5 s, $((after - before)) KiB; exchanges meanwhile: $(cat "$DIR/talk")" >&3
+	[ $((after - before)) -lt 16384 ]
+	# Someone who reads slowly holds up nobody else.
+	curl_api --limit-rate 100K /metrics 3>&- &
+	slow=$!
+	sleep 0.5
+	assert_equal "$(api_body /v1/info | json 'd["apiVersion"]')" 1.1.1
+	kill -0 "$slow"
+	kill "$slow"
+	for part in 0 1; do
+		api_body /v1/ports | json '[p["id"] for p in d][:4000]' >"$DIR/body"
+		curl_api --fail -X DELETE --data-binary @- /v1/ports/bulk <"$DIR/body"
+	done
+	assert_equal "$(on_host ss -Hlnt 'sport >= :10000 and sport < :30000')" ''
+}
+
 @test "ports: one port made and removed 1000 times under traffic, never in use" {
 	local result
 	result=$(as_user python3 "$FILE_DIR/port-client.py" cycle "$STATE/api.sock" 127.0.0.1 9000 7001 1000)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define REST_MS         1000
@@ -109,14 +110,16 @@ static bool look(struct rk_watch *watch)
 // False when it is to end.
 static bool wait_for(struct rk_watch *watch, bool changes, int timeout_ms)
 {
+	const struct timespec rest = {.tv_sec = REST_MS / 1000};
 	struct pollfd fds[] = {
 		{watch->stop_fd, POLLIN, 0},
 		{changes ? plane_changed_fd(watch->plane) : -1, POLLIN, 0},
 	};
 
+	// Out of memory the kernel polls nothing; later it will.
 	while (poll(fds, 2, timeout_ms) < 0)
 		if (errno != EINTR)
-			return false;
+			nanosleep(&rest, NULL);
 	return !fds[0].revents;
 }
 

@@ -62,3 +62,23 @@ fault_happened() {
 	wait_until 10 serves
 	engine_stop
 }
+
+# It would be silent for the rest of the run.
+@test "faults: who watches the states of ports survives a poll that fails" {
+	local port FAULTY
+	port=$(free_port)
+	fault "$DIR/fault" off >/dev/null
+	fault_words "$DIR/fault"
+	write_config "$DIR/watch.ini" "127.0.0.1:$port:7001/tcp" </dev/null
+	engine_start "$DIR/watch.ini" env "${FAULTY[@]}"
+	# All threads wait; the one that a refused client wakes is the first that waits again.
+	fault "$DIR/fault" set poll ENOMEM rk-engine 0 1
+	run ! case_answers "$port"
+	wait_until 5 grep -q 'warning: port 1 .* failed' "$ENGINE_LOG"
+	poll_failed() { [ "$(fault "$DIR/fault" hits)" = 1 ]; }
+	wait_until 5 poll_failed
+	server_start echo "$RK_TOOLS/tcp-server" echo 127.0.0.1 7001
+	case_answers "$port"
+	wait_until 10 grep -q 'is listening again' "$ENGINE_LOG"
+	engine_stop
+}

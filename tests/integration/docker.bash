@@ -119,5 +119,6 @@ docker_remove_all() {
 # The files of images and containers belong to ids of the sub-id range.
 docker_remove_files() {
 	docker_command
-	"${AS_DOCKER[@]}" "$RK_BIN/nsctl" run -o network.driver=none -- rm -rf "$DOCKER_DIR/home"
+	"${AS_DOCKER[@]}" "$RK_BIN/nsctl" run -o network.driver=none -- \
+		rm -rf "$DOCKER_DIR/home" "$DOCKER_DIR/run/docker"
 }

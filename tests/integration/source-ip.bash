@@ -8,10 +8,11 @@
 #                           machine gets addresses of that network, too (172.30.0.77, fd30::77)
 
 remotes_start() {
-	local number=$((BASHPID % 120)) name net
+	local number=$((BASHPID % 120)) tries=1 name net
 	# Two runs at the same time must not take the same networks: the name of the namespace decides.
-	until ip netns add "rksrc${number}A" 2>/dev/null; do
-		number=$(((number + 1) % 120))
+	until ip netns add "rksrc${number}A" 2>"$FILE_DIR/remotes.log"; do
+		[ "$tries" -lt 120 ] || { cat "$FILE_DIR/remotes.log" >&2; return 1; }
+		tries=$((tries + 1)) number=$(((number + 1) % 120))
 	done
 	REMOTE=rksrc$number
 	HOST4=198.18.$number.1 CLIENT4=198.18.$number.2 HOST6=2001:db8:$number::1

@@ -15,7 +15,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 # What takes longest begins first, so that no process is left with it at the end. All others follow.
-FIRST=(drivers-lxc tcp source-ip-modes epoll-tcp drivers-vpnkit compat docker)
+FIRST=(faults drivers-lxc tcp source-ip-modes kills epoll-tcp drivers-vpnkit compat docker)
 
 # --- one suite ---------------------------------------------------------------------------------
 

@@ -81,7 +81,8 @@ start_held() {
 }
 
 @test "kills: while the engine opens its ports, whoever is killed: nothing stays" {
-	local process option
+	local process option helper
+	another_helper() { [ -n "$(member nsctl-helper)" ] && [ "$(member nsctl-helper)" != "$helper" ]; }
 	for option in network.driver=slirp4netns process.pidns=true network.detach-netns=true; do
 		for process in rk-engine nsctl nsctl-child slirp4netns; do
 			start_held "$option"
@@ -94,10 +95,11 @@ start_held() {
 		done
 		# The helper is replaced, and the start goes on.
 		start_held "$option"
-		kill -KILL "$(member nsctl-helper)"
+		helper=$(member nsctl-helper)
+		kill -KILL "$helper"
 		kill -CONT "$ENGINE_PID"
 		wait_until 10 engine_ready
-		wait_until 5 grep -q 'the helper died and was started again' "$DIR/log"
+		wait_until 10 another_helper
 		engine_stop
 		assert_equal "$ENGINE_STATUS" 143
 		assert_none_left "$MARK" 10

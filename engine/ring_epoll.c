@@ -279,15 +279,17 @@ static void cancel_one(struct rk_ring *ring, int fd, uint64_t operation, uint64_
 static void close_fd(struct rk_ring *ring, int fd, uint64_t tag)
 {
 	struct rk_epoll *epoll = epoll_of(ring);
-	struct rk_descriptor *descriptor = ring_epoll_descriptor(epoll, fd, tag);
 
-	if (!descriptor)
-		return;
-	if (descriptor->reading || descriptor->writing || descriptor->poll_events)
-		cancel_all(epoll, fd);
-	// Closing ends the registration too; should another process still have a copy for a
-	// moment, events of it carry the old generation.
-	ring_epoll_forget(descriptor);
+	// One above the table (the limit of files was raised) has nothing pending.
+	if (fd >= 0 && (uint32_t)fd < epoll->descriptor_count) {
+		struct rk_descriptor *descriptor = descriptor_of(epoll, fd);
+
+		if (descriptor->reading || descriptor->writing || descriptor->poll_events)
+			cancel_all(epoll, fd);
+		// Closing ends the registration too; should another process still have a copy for a
+		// moment, events of it carry the old generation.
+		ring_epoll_forget(descriptor);
+	}
 	ring_epoll_complete(epoll, tag, close(fd) < 0 ? -errno : 0);
 }
 

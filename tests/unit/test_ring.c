@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -265,5 +266,25 @@ RING_TEST(forgets_a_descriptor_that_its_owner_closes)
 	ring_test_write_pattern(second[0], 10, 0);
 	completion = ring_test_next(TAG_READ);
 	cr_expect_eq(ring_test_consume(&completion, 0), 10);
+	ring_close(test_ring);
+}
+
+// A table of descriptors is as large as the limit was.
+RING_TEST(closes_a_descriptor_that_came_with_a_higher_limit)
+{
+	struct rlimit limit;
+	int fd;
+
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = 1024;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	ring_test_open(mode);
+	limit.rlim_cur = limit.rlim_max;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 1025);
+	cr_assert_geq(fd, 1025, "a hard limit of 1024 files is too low for this test");
+	ring_close_fd(test_ring, fd, TAG_CLOSE);
+	cr_expect_eq(ring_test_next(TAG_CLOSE).result, 0);
+	cr_expect_eq(fcntl(fd, F_GETFD), -1);
 	ring_close(test_ring);
 }

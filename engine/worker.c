@@ -17,6 +17,7 @@
 #define LISTENER_PAUSE_MS    50
 #define TRIM_AFTER_MS        1000
 #define POOL_RETRY_MS        100
+#define DRAIN_LOOK_MS        100
 #define POLL_RETRY_MS        100
 
 // --- the loop
@@ -119,13 +120,18 @@ int worker_turn(struct rk_worker *worker)
 	return 0;
 }
 
+void worker_wake(struct rk_worker *worker, int fd)
+{
+	const uint64_t one = 1;
+
+	if (write(fd, &one, sizeof(one)) < 0)
+		worker->stale_completions++; // cannot happen: an eventfd below its maximum
+}
+
 void worker_break(struct rk_worker *worker, int error)
 {
-	uint64_t one = 1;
-
 	atomic_store_explicit(&worker->broken, error, memory_order_release);
-	if (write(worker->helper_lost_fd, &one, sizeof(one)) < 0)
-		worker->stale_completions++; // cannot happen: an eventfd below its maximum
+	worker_wake(worker, worker->helper_lost_fd);
 }
 
 static void worker_loop(struct rk_worker *worker)
@@ -143,7 +149,7 @@ void worker_drain(struct rk_worker *worker)
 	tcp_reset_all(worker);
 	udp_close_flows(worker, NULL);
 	while (worker->tcp_flows.used + worker->udp_flows.used > 0)
-		if (ring_wait(worker->ring, POOL_RETRY_MS, dispatch, worker) < 0)
+		if (ring_wait(worker->ring, DRAIN_LOOK_MS, dispatch, worker) < 0)
 			break;
 	ring_wait(worker->ring, 0, dispatch, worker);
 }

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <unistd.h>
 
 void worker_poll_helper(struct rk_worker *worker)
 {
@@ -38,12 +37,9 @@ static void pool_waiters(struct rk_worker *worker)
 
 static void helper_lost(struct rk_worker *worker)
 {
-	uint64_t one = 1;
-
 	worker_change_helper(worker, -1);
 	worker->helper_losses++;
-	if (write(worker->helper_lost_fd, &one, sizeof(one)) < 0)
-		worker->stale_completions++; // cannot happen: an eventfd below its maximum
+	worker_wake(worker, worker->helper_lost_fd);
 }
 
 bool worker_drain_helper(struct rk_worker *worker)

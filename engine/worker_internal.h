@@ -7,6 +7,8 @@
 
 // The control thread ends what cannot go on, and says so.
 void worker_break(struct rk_worker *worker, int error);
+// Makes one of the plane's eventfds readable.
+void worker_wake(struct rk_worker *worker, int fd);
 
 // --- the mailbox (worker_mailbox.c)
 

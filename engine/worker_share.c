@@ -4,8 +4,6 @@
 #include "engine/listener.h"
 #include "engine/worker_internal.h"
 
-#include <unistd.h>
-
 // --- shares
 
 static void share_retire(struct rk_worker *worker, struct rk_share *share)
@@ -68,12 +66,8 @@ void worker_flow_freed(struct rk_worker *worker, struct rk_share *share)
 
 void worker_state_changed(struct rk_worker *worker)
 {
-	const uint64_t one = 1;
-
-	// An eventfd below its maximum takes the write at once.
-	if (!atomic_exchange_explicit(&worker->notice->pending, true, memory_order_acq_rel) &&
-		write(worker->notice->fd, &one, sizeof(one)) < 0)
-		worker->stale_completions++;
+	if (!atomic_exchange_explicit(&worker->notice->pending, true, memory_order_acq_rel))
+		worker_wake(worker, worker->notice->fd);
 }
 
 static void set_verdict(struct rk_worker *worker, _Atomic uint64_t *verdict, bool success)

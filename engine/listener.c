@@ -60,7 +60,7 @@ static void listener_arm(struct rk_worker *worker, struct rk_listener *listener)
 	if (listener->armed || listener->stopping || is_waiting(listener))
 		return;
 	atomic_store_explicit(&listener->error, 0, memory_order_relaxed);
-	atomic_store_explicit(&listener->armed, true, memory_order_relaxed);
+	listener->armed = true;
 	if (listener->share->forward.socktype == SOCK_DGRAM) {
 		udp_receive(worker, listener, listener_tag(listener, own_operation(listener)));
 		return;
@@ -192,6 +192,7 @@ void listener_resume(struct rk_worker *worker, struct rk_listener *listener)
 	int fd = listener->parked;
 
 	atomic_store_explicit(&listener->full, false, memory_order_relaxed);
+	atomic_store_explicit(&listener->starved, false, memory_order_relaxed);
 	if (fd >= 0) {
 		listener->parked = -1;
 		tcp_open(worker, listener, fd);
@@ -228,7 +229,7 @@ void listener_accepted(struct rk_worker *worker, const struct rk_completion *com
 		return;
 	}
 	if (!(completion->flags & RING_MORE))
-		listener_disarmed(listener);
+		listener->armed = false;
 	if (completion->result >= 0)
 		tcp_open(worker, listener, completion->result);
 	if (listener->stopping) {

@@ -28,7 +28,7 @@ void listener_accept_singly(struct rk_worker *worker);
 void listener_watch_room(struct rk_worker *worker);
 // No flow is free: keeps the client `fd`, until there is one. False: it is still the caller's.
 bool listener_park(struct rk_listener *listener, int fd);
-// The pause after EMFILE is over, or there is room for a flow.
+// The pause after EMFILE is over, or there is room for a flow, or a buffer for a datagram.
 void listener_resume(struct rk_worker *worker, struct rk_listener *listener);
 // The receive or accept ended with `error`, an errno: try again soon.
 void listener_pause(struct rk_worker *worker, struct rk_listener *listener, int error);
@@ -38,12 +38,6 @@ void listener_pending_began(struct rk_listener *listener);
 void listener_pending_ended(struct rk_worker *worker, struct rk_listener *listener);
 // No operation is in flight any more.
 void listener_drained(struct rk_worker *worker, struct rk_listener *listener);
-
-// Its accept or receive has ended.
-static inline void listener_disarmed(struct rk_listener *listener)
-{
-	atomic_store_explicit(&listener->armed, false, memory_order_relaxed);
-}
 
 static inline struct rk_listener *listener_of(const struct rk_worker *worker, uint64_t tag)
 {

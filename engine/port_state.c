@@ -6,12 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-// A listener with nothing in flight that has no other reason for it waits for a datagram buffer.
 static void add_listener(struct rk_port_view *view, struct rk_listener *listener)
 {
-	bool armed = atomic_load_explicit(&listener->armed, memory_order_relaxed);
 	bool full = atomic_load_explicit(&listener->full, memory_order_relaxed);
 	bool held = atomic_load_explicit(&listener->held, memory_order_relaxed);
+	bool starved = atomic_load_explicit(&listener->starved, memory_order_relaxed);
 	int error = atomic_load_explicit(&listener->error, memory_order_relaxed);
 
 	if (error)
@@ -20,7 +19,7 @@ static void add_listener(struct rk_port_view *view, struct rk_listener *listener
 		view->full = true;
 	else if (held)
 		view->held = true;
-	else if (!armed)
+	else if (starved)
 		view->starved = true;
 }
 

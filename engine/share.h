@@ -28,11 +28,12 @@ struct rk_listener {
 	int parked;               // TCP: a client that waits for a free flow; -1 = none
 	uint32_t sends;           // UDP: replies in flight
 	uint16_t port_offset;     // in the port's range: what is added to the target's port
-	_Atomic bool armed;       // accept or receive in flight
 	_Atomic bool full;        // armed again when flows are free
 	_Atomic bool held;        // TCP: armed again when fewer clients are pending
+	_Atomic bool starved;     // UDP: armed again when a datagram buffer is free
 	_Atomic uint32_t pending; // TCP: clients that have not reached their target yet
 	_Atomic int error;        // while it pauses: the errno because of which it does; else 0
+	bool armed;               // accept or receive in flight
 	bool stopping;            // being closed
 	bool multishot;           // TCP: the accept in flight takes every client that comes
 	bool wildcard; // bound to all addresses: replies need the address the client used

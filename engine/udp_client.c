@@ -101,6 +101,7 @@ void udp_receive(struct rk_worker *worker, struct rk_listener *listener, uint64_
 static void listener_starve(struct rk_worker *worker, struct rk_listener *listener)
 {
 	count_one(&listener->share->counters, COUNT_BUFFER_WAITS);
+	atomic_store_explicit(&listener->starved, true, memory_order_relaxed);
 	list_append(&worker->udp_table->starved_listeners, &listener->waiting);
 }
 
@@ -118,7 +119,7 @@ void udp_listener_complete(struct rk_worker *worker, const struct rk_completion 
 		listener_datagram(worker, listener, completion);
 	if (completion->flags & RING_MORE)
 		return;
-	listener_disarmed(listener);
+	listener->armed = false;
 	if (listener->stopping)
 		listener_drained(worker, listener);
 	else if (completion->result == -ENOBUFS)

@@ -14,7 +14,6 @@ static struct rk_share *make_share(void)
 
 	cr_assert(share);
 	share->listener_count = 2;
-	share->listeners[0].armed = share->listeners[1].armed = true;
 	return share;
 }
 
@@ -47,7 +46,7 @@ Test(port_state, is_the_worst_of_all_listeners)
 	struct rk_listener *listener = &b->listeners[1];
 
 	expect_state(a, b, PORT_LISTENING, REASON_NONE);
-	listener->armed = false;
+	listener->starved = true;
 	expect_state(a, b, PORT_PAUSED, REASON_BUFFERS);
 	listener->held = true;
 	expect_state(a, b, PORT_PAUSED, REASON_PENDING);

@@ -102,7 +102,6 @@ int listener_start(struct rk_worker *worker, struct rk_listener *listener)
 	worker->open_listeners++;
 	worker_fit_flows(worker);
 	listener->slot = slot;
-	listener->parked = -1;
 	listener_arm(worker, listener);
 	return 0;
 }
@@ -147,9 +146,10 @@ void listener_watch_room(struct rk_worker *worker)
 
 bool listener_park(struct rk_listener *listener, int fd)
 {
-	if (listener->stopping || listener->parked >= 0)
+	if (listener->stopping || listener->parked)
 		return false;
-	listener->parked = fd;
+	listener->parked_fd = fd;
+	listener->parked = true;
 	return true;
 }
 
@@ -189,13 +189,11 @@ static void look_for_room(struct rk_worker *worker, struct rk_listener *listener
 
 void listener_resume(struct rk_worker *worker, struct rk_listener *listener)
 {
-	int fd = listener->parked;
-
 	atomic_store_explicit(&listener->full, false, memory_order_relaxed);
 	atomic_store_explicit(&listener->starved, false, memory_order_relaxed);
-	if (fd >= 0) {
-		listener->parked = -1;
-		tcp_open(worker, listener, fd);
+	if (listener->parked) {
+		listener->parked = false;
+		tcp_open(worker, listener, listener->parked_fd);
 		look_for_room(worker, listener);
 	}
 	listener_arm(worker, listener);
@@ -271,9 +269,9 @@ void listener_stop(struct rk_worker *worker, struct rk_listener *listener)
 	listener->stopping = true;
 	timer_stop(&listener->pause);
 	list_remove(&listener->waiting);
-	if (listener->parked >= 0)
-		tcp_refuse(worker, listener->share, listener->parked);
-	listener->parked = -1;
+	if (listener->parked)
+		tcp_refuse(worker, listener->share, listener->parked_fd);
+	listener->parked = false;
 	if (listener->sends > 0)
 		ring_cancel(worker->ring, listener->fd, tag_make(OP_NONE, 0, 0));
 	else

@@ -25,7 +25,7 @@ struct rk_listener {
 	struct rk_addr addr;      // as bound
 	uint32_t slot;            // index in the worker's table
 	int fd;                   // -1 once closed
-	int parked;               // TCP: a client that waits for a free flow; -1 = none
+	int parked_fd;            // TCP: a client that waits for a free flow
 	uint32_t sends;           // UDP: replies in flight
 	uint16_t port_offset;     // in the port's range: what is added to the target's port
 	_Atomic bool full;        // armed again when flows are free
@@ -34,6 +34,7 @@ struct rk_listener {
 	_Atomic uint32_t pending; // TCP: clients that have not reached their target yet
 	_Atomic int error;        // while it pauses: the errno because of which it does; else 0
 	bool armed;               // accept or receive in flight
+	bool parked;              // parked_fd is one
 	bool stopping;            // being closed
 	bool multishot;           // TCP: the accept in flight takes every client that comes
 	bool wildcard; // bound to all addresses: replies need the address the client used

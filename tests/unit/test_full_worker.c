@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define OTHER_PORT 8
+
 static bool is_reset(int peer)
 {
 	int error = 0;
@@ -92,11 +94,36 @@ Test(full_worker, little_room_ends_a_multishot_accept)
 	rig_close(&rig, "little room");
 }
 
+// The listeners' table is full: the port that cannot be added is removed, and nothing else closed.
+Test(full_worker, has_no_place_for_a_listener)
+{
+	struct rk_share *share = calloc(1, sizeof(*share) + sizeof(struct rk_listener));
+	struct rk_command addition = {.type = COMMAND_ADD, .share = share};
+	struct rk_command removal = {.type = COMMAND_REMOVE, .id = OTHER_PORT};
+	struct rig rig;
+
+	cr_assert(share);
+	rig_open(&rig, SOCK_STREAM, 1);
+	share->forward.id = OTHER_PORT;
+	share->forward.socktype = SOCK_STREAM;
+	share->open_listeners = share->listener_count = 1;
+	share->listeners[0].share = share;
+	share->listeners[0].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	rig.worker.listener_slots = rig.worker.first_free_listener = WORKER_LISTENERS_MAX;
+	rig_command(&rig, &addition);
+	rig_command(&rig, &removal);
+	rig_turns(&rig, 2);
+	cr_expect_eq(addition.result, -ENOSPC);
+	cr_expect_eq(removal.result, 0);
+	cr_expect_eq(share->counters.values[COUNT_FAILED], 0);
+	rig_close(&rig, "no place");
+	free(share);
+}
+
 // --- a parked client on each of many listeners, and nobody can be served
 
 // Clients stay below 1024 descriptors.
 #define LISTENERS  900
-#define OTHER_PORT 8
 #define STACK_SIZE (32 * 1024)
 
 static struct rig many_rig;

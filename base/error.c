@@ -76,6 +76,22 @@ int error_wrap(struct rk_error *e, const char *format, ...)
 	return -e->code;
 }
 
+bool error_is_shortage(int code)
+{
+	switch (code) {
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case EAGAIN:
+	case EINTR:
+	case ETOOMANYREFS:
+		return true;
+	default:
+		return false;
+	}
+}
+
 const char *error_line(const struct rk_error *e, char *buffer, size_t size)
 {
 	if (e->hint[0])

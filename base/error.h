@@ -2,6 +2,7 @@
 // The data plane does not use it: there a function returns 0 or -errno.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 // Caller's storage. `code` is a positive errno value (EINVAL where no system call failed), `text`
@@ -28,6 +29,10 @@ int error_hint(struct rk_error *e, const char *format, ...) __attribute__((forma
 
 // Puts "CONTEXT: " before the text; returns -e->code.
 int error_wrap(struct rk_error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Whether errno `code` is a failure that passes by itself (no descriptors, no memory, too many
+// processes or descriptors in flight), as opposed to "this kernel has no IPv6".
+bool error_is_shortage(int code);
 
 // One line: "TEXT" or "TEXT (HINT)". Returns `buffer`.
 const char *error_line(const struct rk_error *e, char *buffer, size_t size);

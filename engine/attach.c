@@ -134,18 +134,8 @@ void attachment_helper_lost(struct rk_attachment *attachment)
 
 bool attachment_helper_may_come(struct rk_attachment *attachment, int code)
 {
-	switch (code) {
-	case EMFILE:
-	case ENFILE:
-	case ENOMEM:
-	case ENOBUFS:
-	case EAGAIN:
-	case ETOOMANYREFS:
-		attachment->helper_missing = true;
-		return true;
-	default:
-		return false;
-	}
+	attachment->helper_missing = error_is_shortage(code);
+	return attachment->helper_missing;
 }
 
 int attachment_delay_ms(const struct rk_attachment *attachment)

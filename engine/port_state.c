@@ -1,6 +1,7 @@
 // port_state.c: what state a port is in, from what its listeners and its last clients tell.
 
 #include "engine/port_state.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -37,12 +38,6 @@ void port_view_add(struct rk_port_view *view, struct rk_share *share, bool worke
 		add_listener(view, &share->listeners[i]);
 }
 
-// What passes by itself.
-static bool is_shortage(int error)
-{
-	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
-}
-
 static void set(struct rk_port_stats *stats, enum rk_port_state state, enum rk_port_reason reason,
 	int error)
 {
@@ -60,7 +55,7 @@ void port_view_conclude(const struct rk_port_view *view, struct rk_port_stats *s
 {
 	if (view->broken)
 		set(stats, PORT_FAILED, REASON_WORKER, EIO);
-	else if (view->error && !is_shortage(view->error))
+	else if (view->error && !error_is_shortage(view->error))
 		set(stats, PORT_FAILED, REASON_ERROR, view->error);
 	else if (view->error)
 		set(stats, PORT_PAUSED, REASON_ERROR, view->error);

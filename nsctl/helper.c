@@ -96,23 +96,6 @@ static int make_socket(const struct srcip *srcip, enum rk_socket_kind kind)
 	return fd;
 }
 
-// Failures that pass by themselves, as opposed to "this kernel has no IPv6".
-static bool is_shortage(int code)
-{
-	switch (code) {
-	case EMFILE:
-	case ENFILE:
-	case ENOMEM:
-	case ENOBUFS:
-	case EAGAIN:
-	case EINTR:
-	case ETOOMANYREFS:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static void close_batch(int *fds, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
@@ -157,7 +140,7 @@ static int customer_send(struct customer *customer, const struct rk_msg_pool *po
 		customer->full = true;
 		return 0;
 	}
-	if (rc < 0 && is_shortage(-rc))
+	if (rc < 0 && error_is_shortage(-rc))
 		return rc;
 	if (rc == -EPIPE || rc == -ECONNRESET)
 		customer_drop(customer);
@@ -180,7 +163,7 @@ static int customer_pay(
 	int made = make_batch(srcip, kind, fds, wanted);
 	int rc;
 
-	if (made < 0 && is_shortage(-made))
+	if (made < 0 && error_is_shortage(-made))
 		return made;
 	if (made < 0)
 		pool.error = -made;

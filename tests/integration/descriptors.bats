@@ -19,11 +19,6 @@ setup_file() {
 	server_start udp "$RK_TOOLS/udp-server" 127.0.0.1 7002
 }
 
-teardown_file() {
-	engine_stop || true
-	file_end
-}
-
 @test "descriptors: connections beyond the limit wait, and are served when others close" {
 	local answered later
 	run -0 tool tcp-exhaust 127.0.0.1 "$ECHO" 150 2500

@@ -20,11 +20,6 @@ setup_file() {
 	chmod 755 "$FILE_DIR/fake" "$FILE_DIR/fake/docker-proxy"
 }
 
-teardown_file() {
-	engine_stop || true
-	file_end
-}
-
 setup() {
 	test_start
 	PORT=$(free_port)

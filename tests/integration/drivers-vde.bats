@@ -15,11 +15,6 @@ setup_file() {
 	server_start udp "$RK_TOOLS/udp-server" 0.0.0.0 7001
 }
 
-teardown_file() {
-	engine_stop || true
-	file_end
-}
-
 setup() {
 	test_start
 	host_network_enter

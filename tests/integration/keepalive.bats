@@ -31,18 +31,6 @@ make_hole() {
 	in_ns nft add rule ip hole input tcp sport @ports drop
 }
 
-teardown_file() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	engine_stop || true
-	remotes_end
-	file_end
-}
-
-setup() {
-	[ "$(id -u)" -eq 0 ] || skip "needs root to make clients on other machines"
-	test_start
-}
-
 teardown() {
 	[ "$(id -u)" -eq 0 ] || return 0
 	in_ns nft flush set ip hole ports

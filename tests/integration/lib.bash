@@ -40,12 +40,14 @@ test_end() {
 	rm -rf "$DIR"
 }
 
-# What every file does that does nothing else; others define their own.
+# What every file does that does nothing else; others define their own. An engine that setup_file
+# started is ended.
 setup_file() {
 	file_start
 }
 
 teardown_file() {
+	[ -z "${ENGINE_PID:-}" ] || engine_stop 15 || true
 	file_end
 }
 

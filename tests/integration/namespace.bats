@@ -18,11 +18,6 @@ setup_file() {
 	host_server_start udp6 "$RK_TOOLS/udp-server" ::1 "$ECHO6"
 }
 
-teardown_file() {
-	engine_stop || true
-	file_end
-}
-
 # --- what the command sees -------------------------------------------------------------------
 
 @test "namespace: root inside is the user outside, other ids are the sub-id range" {

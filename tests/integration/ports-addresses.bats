@@ -14,11 +14,6 @@ setup_file() {
 	server_start udp "$RK_TOOLS/udp-server" 127.0.0.1 7005
 }
 
-teardown_file() {
-	engine_stop || true
-	file_end
-}
-
 setup() {
 	test_start
 	PORT=$(free_port)

@@ -17,11 +17,6 @@ setup_file() {
 	server_start echo "$RK_TOOLS/tcp-server" echo 127.0.0.1 7003
 }
 
-teardown_file() {
-	engine_stop || true
-	file_end
-}
-
 setup() {
 	test_start
 	PORT=$(free_port)

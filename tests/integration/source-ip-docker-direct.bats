@@ -4,8 +4,7 @@
 # This version of Docker then publishes nothing on the host: the ports are added by hand.
 
 load lib
-load source-ip
-load docker
+load source-ip-docker
 
 setup_file() {
 	[ "$(id -u)" -eq 0 ] || return 0
@@ -23,38 +22,14 @@ setup_file() {
 	[[ $(api POST /v1/ports '{"proto":"udp","parentPort":'"$UDP"',"childPort":7071,"sourceIP":"require"}') == *201 ]]
 }
 
-teardown_file() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	docker_remove_all || true
-	docker_stop || true
-	docker_remove_files || true
-	remotes_end
-	file_end
-}
-
 docker_web_ready() {
 	docker logs web 2>&1 | grep -q ready &&
 		docker exec web busybox nc 127.0.0.1 80 </dev/null >/dev/null 2>&1
 }
 
-setup() {
-	[ "$(id -u)" -eq 0 ] || skip "needs root to make clients on other machines"
-	test_start
-	user_environment "$FILE_MARK"
-}
-
-teardown() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	test_end
-}
-
 @test "source-ip: without docker-proxy a container sees TCP clients" {
 	remote A curl -s --max-time 5 --local-port 5701 -o "$DIR/page" "http://$HOST4:$TCP/"
 	wait_until 5 web_logged "${CLIENT4//./\\.}\]?:5701"
-}
-
-web_logged() {
-	docker logs web 2>&1 | grep -qE "^\[?(::ffff:)?$1"
 }
 
 @test "source-ip: without docker-proxy a container sees UDP clients" {

@@ -2,8 +2,7 @@
 # Docker's own rules and its docker-proxy running.
 
 load lib
-load source-ip
-load docker
+load source-ip-docker
 
 setup_file() {
 	[ "$(id -u)" -eq 0 ] || return 0
@@ -12,21 +11,6 @@ setup_file() {
 	docker_prepare
 	docker_start
 	docker_import_image
-}
-
-teardown_file() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	docker_remove_all || true
-	docker_stop || true
-	docker_remove_files || true
-	remotes_end
-	file_end
-}
-
-setup() {
-	[ "$(id -u)" -eq 0 ] || skip "needs root to make clients on other machines"
-	test_start
-	user_environment "$FILE_MARK"
 }
 
 teardown() {
@@ -54,10 +38,6 @@ web_saw() { # REGEX
 	wait_until 3 web_logged "$1" && return 0
 	docker logs web >&2
 	return 1
-}
-
-web_logged() {
-	docker logs web 2>&1 | grep -qE "^\[?(::ffff:)?$1"
 }
 
 @test "source-ip: a container with a published port sees clients on two other machines" {

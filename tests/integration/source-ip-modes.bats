@@ -10,12 +10,6 @@ setup_file() {
 	cp "$RK_TOP/tests/tools/source-server.py" "$FILE_DIR/"
 }
 
-teardown_file() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	remotes_end
-	file_end
-}
-
 setup() {
 	[ "$(id -u)" -eq 0 ] || skip "needs root to make clients on other machines"
 	test_start

@@ -7,6 +7,30 @@
 #                           in a container of it, to which NAT leads what comes to PORT; the first
 #                           machine gets addresses of that network, too (172.30.0.77, fd30::77)
 
+# What files with such clients do; those that do more define their own.
+setup_file() {
+	[ "$(id -u)" -eq 0 ] || return 0
+	file_start
+	remotes_start
+}
+
+teardown_file() {
+	[ "$(id -u)" -eq 0 ] || return 0
+	[ -z "${ENGINE_PID:-}" ] || engine_stop || true
+	remotes_end
+	file_end
+}
+
+setup() {
+	[ "$(id -u)" -eq 0 ] || skip "needs root to make clients on other machines"
+	test_start
+}
+
+teardown() {
+	[ "$(id -u)" -eq 0 ] || return 0
+	test_end
+}
+
 remotes_start() {
 	local number=$((BASHPID % 120)) tries=1 name net
 	# Two runs at the same time must not take the same networks: the name of the namespace decides.

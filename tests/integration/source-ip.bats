@@ -34,23 +34,6 @@ setup_file() {
 	ctl add-ports ":$BUDP:8001/udp" ":$BLOOP:127.0.0.1:8001/udp"
 }
 
-teardown_file() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	engine_stop || true
-	remotes_end
-	file_end
-}
-
-setup() {
-	[ "$(id -u)" -eq 0 ] || skip "needs root to make clients on other machines"
-	test_start
-}
-
-teardown() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	test_end
-}
-
 # --- TCP
 
 @test "source-ip: info says that everything works here" {

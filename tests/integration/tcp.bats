@@ -34,11 +34,6 @@ setup_file() {
 	ORIGINAL_SUM=$(sha256sum <"$FILE_DIR/original")
 }
 
-teardown_file() {
-	engine_stop || true
-	file_end
-}
-
 # --- families --------------------------------------------------------------------------------
 
 @test "tcp: a port on all addresses answers on IPv4 and IPv6" {

@@ -24,11 +24,6 @@ setup_file() {
 	server_start push "$RK_TOOLS/udp-server" 127.0.0.1 7004 --push 7
 }
 
-teardown_file() {
-	engine_stop || true
-	file_end
-}
-
 @test "udp: datagrams of 0 to 65507 bytes are echoed over IPv4" {
 	run -0 tool udp-client echo 127.0.0.1 "$ECHO" 0 1 1472 1473 9000 65507 0 65507
 	assert_equal "$(printf '%s\n' "${lines[@]}" | grep -c ' ok from 127.0.0.1$')" 8

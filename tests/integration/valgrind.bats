@@ -17,11 +17,6 @@ setup_file() {
 	host_server_start pidfd python3 "$FILE_DIR/pidfd-server.py" "$FILE_DIR/pidfd.sock"
 }
 
-teardown_file() {
-	engine_stop || true
-	file_end
-}
-
 setup() {
 	test_start
 	CHECKED=("RK_PIDFD_SOCKET=$FILE_DIR/pidfd.sock" "LD_PRELOAD=$RK_TOOLS/pidfd.so"

@@ -4,18 +4,6 @@
 load load
 load ../integration/source-ip
 
-setup_file() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	file_start
-	remotes_start
-}
-
-teardown_file() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	remotes_end
-	file_end
-}
-
 setup() {
 	[ "$(id -u)" -eq 0 ] || skip "needs root to make clients on another machine"
 	load_start

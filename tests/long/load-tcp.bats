@@ -2,17 +2,6 @@
 
 load load
 
-setup() {
-	file_start
-	load_start
-}
-
-teardown() {
-	engine_stop || true
-	test_end
-	file_end
-}
-
 # --- shortage of descriptors
 
 # Both halves have 256 descriptors; 5000 clients come at once, again and again, for five seconds.

@@ -2,17 +2,6 @@
 
 load load
 
-setup() {
-	file_start
-	load_start
-}
-
-teardown() {
-	engine_stop || true
-	test_end
-	file_end
-}
-
 # --- memory
 
 idle_memory() {

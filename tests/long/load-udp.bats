@@ -5,17 +5,6 @@ load load
 # Short, so that the flows of a million clients come and go within the limit of descriptors.
 IDLE_S=1
 
-setup() {
-	file_start
-	load_start
-}
-
-teardown() {
-	engine_stop || true
-	test_end
-	file_end
-}
-
 # A port for the crowd, one for the client that counts.
 udp_start() {
 	CROWD=$(free_port) STEADY=$(free_port)

@@ -17,6 +17,18 @@ load_start() {
 	ulimit -n "$(ulimit -Hn)"
 }
 
+# Each test has an engine and a directory of its own; other files define theirs.
+setup() {
+	file_start
+	load_start
+}
+
+teardown() {
+	engine_stop || true
+	test_end
+	file_end
+}
+
 # start IO SPEC...: an engine with these ports; standard input is appended to its configuration.
 start() {
 	local io=$1

@@ -109,6 +109,9 @@ static int explain_start(int code, enum rk_io_mode io, struct rk_error *e)
 			"and the container's seccomp profile, or set [engine] io = epoll");
 	if (code == ENOMEM)
 		return error_hint(e, "raise the limit of locked memory (ulimit -l)");
+	if (code == EINVAL)
+		return error_hint(e, "the io_uring of this kernel lacks what the engine needs (it "
+				     "came with Linux 6.0): set [engine] io = auto or epoll");
 	return -code;
 }
 

@@ -126,7 +126,7 @@ static int probe_transfer(struct rk_uring *uring, const int *pair)
 
 // --- operations that have nothing to do
 
-enum { TRY_ACCEPT = PROBE_TAG, TRY_RECEIVE_FROM, TRY_RECEIVE, TRY_POLL, TRY_CANCEL, TRY_END };
+enum { TRY_ACCEPT = PROBE_TAG + 1, TRY_RECEIVE_FROM, TRY_RECEIVE, TRY_POLL, TRY_CANCEL, TRY_END };
 
 struct trial {
 	unsigned left; // operations that have not completed
@@ -142,7 +142,8 @@ static void trial_completion(void *context, const struct rk_completion *completi
 		return;
 	trial->left--;
 	trial->results[completion->tag] = completion->result;
-	trial->refused |= completion->result == -EINVAL && completion->tag != TRY_ACCEPT;
+	trial->refused |= completion->result < 0 && completion->result != -ECANCELED &&
+			  completion->tag != TRY_ACCEPT;
 }
 
 // `pair` are datagram sockets, which accept no connections and say so: EOPNOTSUPP, where an unknown

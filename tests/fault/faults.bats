@@ -12,6 +12,10 @@ load matrix
 	matrix_start 'auto|io_uring' rk-engine first
 }
 
+@test "faults: each feature of io_uring is refused, one at a time" {
+	matrix_start auto rk-engine first lacks
+}
+
 @test "faults: of nsctl, at the start" {
 	matrix_start epoll nsctl first
 }

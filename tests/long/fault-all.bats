@@ -7,6 +7,10 @@ load ../fault/matrix
 	matrix_start '.*' '.*' all
 }
 
+@test "all faults: what io_uring lacks" {
+	matrix_start '.*' '.*' all lacks
+}
+
 @test "all faults: in a running engine on epoll" {
 	matrix_run epoll '.*' all
 }

@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,8 @@
 
 #define LOCK_NAME        "lock"
 #define LOCK_TRIES       8
+#define LOCK_PATIENCE_MS 500
+#define LOCK_PAUSE_MS    10
 #define REMOVE_DEPTH_MAX 64
 // The longest name that is a socket in the directory must still fit a socket address.
 #define STATE_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - sizeof("/api.sock"))
@@ -289,10 +292,23 @@ static int write_holder(const struct rk_state_dir *dir, struct rk_error *e)
 	return hint_full(e);
 }
 
+// A process that was killed, or a look at whether there is one (nsctl status), has the lock for a
+// moment only. 0 or -errno.
+static int lock_patiently(int fd)
+{
+	for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited_ms += LOCK_PAUSE_MS) {
+		if (errno != EWOULDBLOCK || waited_ms >= LOCK_PATIENCE_MS)
+			return -errno;
+		poll(NULL, 0, LOCK_PAUSE_MS);
+	}
+	return 0;
+}
+
 // -ESTALE: the directory was being removed by its last owner; make it again.
 static int take_lock(struct rk_state_dir *dir, struct rk_error *e)
 {
 	struct stat info;
+	int rc;
 
 	dir->lock_fd =
 		openat(dir->dir_fd, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -302,11 +318,11 @@ static int take_lock(struct rk_state_dir *dir, struct rk_error *e)
 		error_errno(e, errno, "%s/" LOCK_NAME, dir->path);
 		return hint_full(e);
 	}
-	if (flock(dir->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno == EWOULDBLOCK)
-			return describe_holder(dir, e);
-		return error_errno(e, errno, "%s/" LOCK_NAME ": lock", dir->path);
-	}
+	rc = lock_patiently(dir->lock_fd);
+	if (rc == -EWOULDBLOCK)
+		return describe_holder(dir, e);
+	if (rc < 0)
+		return error_errno(e, -rc, "%s/" LOCK_NAME ": lock", dir->path);
 	if (fstat(dir->lock_fd, &info) < 0)
 		return error_errno(e, errno, "%s/" LOCK_NAME, dir->path);
 	return info.st_nlink == 0 ? -ESTALE : write_holder(dir, e);

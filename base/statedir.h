@@ -18,8 +18,9 @@ struct rk_state_dir {
 
 // Opens `path`, or a fresh directory under $XDG_RUNTIME_DIR (or /tmp) when it is empty.
 // Creates it 0700, refuses one of another user and one that $HOME is in, by whatever name (EINVAL),
-// takes the lock (EBUSY names the directory and the pid that holds it), removes everything in it
-// except `lock` (left from a killed run). 0, or -code with *e and nothing left that was made.
+// takes the lock (after half a second EBUSY, which names the directory and the pid that holds it),
+// removes everything in it except `lock` (left from a killed run). 0, or -code with *e and nothing
+// left that was made.
 int state_dir_open(struct rk_state_dir *dir, const char *path, struct rk_error *e);
 // Removes the directory with everything in it, then releases the lock.
 void state_dir_remove(struct rk_state_dir *dir);

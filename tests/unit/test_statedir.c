@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -99,6 +100,29 @@ Test(statedir, names_the_directory_and_its_holder)
 	cr_assert(strstr(e.text, path), "%s", e.text);
 	cr_assert(strstr(e.text, holder), "%s", e.text);
 	cr_assert(e.hint[0]);
+}
+
+// nsctl status looks like this whether somebody has the lock; so does a killed run that still ends.
+Test(statedir, waits_for_a_lock_that_is_held_for_a_moment)
+{
+	int ends[2];
+	pid_t pid;
+	char byte;
+
+	cr_assert_eq(mkdir(path, 0700), 0);
+	cr_assert_eq(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		int fd = open(in(path, "lock"), O_RDWR | O_CREAT, 0600);
+
+		flock(fd, LOCK_SH);
+		_exit(write(ends[1], "", 1) != 1 || usleep(20000) < 0);
+	}
+	cr_assert_eq(read(ends[0], &byte, 1), 1);
+	cr_assert_eq(state_dir_open(&dir, path, &e), 0, "%s", e.text);
+	waitpid(pid, NULL, 0);
+	fd_close(&ends[0]);
+	fd_close(&ends[1]);
 }
 
 Test(statedir, works_at_once_after_a_killed_run)

@@ -198,7 +198,7 @@ static int64_t clock_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static bool is_cancelled(const struct rk_net *net)
+bool daemon_is_unwanted(const struct rk_net *net)
 {
 	return net->is_cancelled && net->is_cancelled(net->cancel_context);
 }
@@ -214,7 +214,7 @@ static int wait_for_byte(const struct rk_net *net, int ready_fd, int timeout_ms)
 
 	do {
 		ready = poll(fds, 2, CANCEL_INTERVAL_MS);
-		if (ready <= 0 && is_cancelled(net))
+		if (ready <= 0 && daemon_is_unwanted(net))
 			return -ECANCELED;
 	} while ((ready == 0 || (ready < 0 && errno == EINTR)) && clock_ms() < deadline_ms);
 	if (ready <= 0)

@@ -13,6 +13,9 @@ int daemon_start(
 // and so is net->is_cancelled (-ECANCELED); the daemon is gone then.
 int daemon_await_ready(struct rk_net *net, int ready_fd, int timeout_ms, struct rk_error *e);
 
+// Whether nobody waits for the start any more (net->is_cancelled).
+bool daemon_is_unwanted(const struct rk_net *net);
+
 // What the daemon prints goes into a pipe; this is our end, not blocking, -1: there is none.
 int daemon_log_fd(const struct rk_net *net);
 // Drops what was printed until now: chatter of a start that went well.

@@ -296,7 +296,8 @@ static int await_offer(struct rk_dhcp_offer *offer, int fd, enum rk_framing fram
 }
 
 int dhcp_discover(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
-	const uint8_t mac[ETHER_ADDR_LEN], int timeout_ms, struct rk_error *e)
+	const uint8_t mac[ETHER_ADDR_LEN], int timeout_ms, bool (*is_cancelled)(void *context),
+	void *context, struct rk_error *e)
 {
 	int64_t deadline_ms = frame_clock_ms() + timeout_ms;
 	uint8_t frame[RK_DHCP_FRAME_BYTES];
@@ -306,6 +307,8 @@ int dhcp_discover(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
 
 	dhcp_put_discover(frame, mac, id);
 	do {
+		if (is_cancelled && is_cancelled(context))
+			return error_set(e, ECANCELED, "ask for an address by DHCP: given up");
 		until_ms = frame_clock_ms() + RESEND_MS;
 		if (until_ms > deadline_ms)
 			until_ms = deadline_ms;

@@ -76,15 +76,19 @@ int relayed_await_socket(
 	struct rk_net *net, const char *path, int type, int timeout_ms, struct rk_error *e)
 {
 	int64_t deadline_ms = frame_clock_ms() + timeout_ms;
+	bool unwanted;
 	int rc;
 
 	do {
+		unwanted = daemon_is_unwanted(net);
 		rc = connect_once(path, type);
 		if (rc >= 0)
 			return rc;
-	} while ((rc == -ENOENT || rc == -ECONNREFUSED || rc == -EAGAIN) &&
+	} while ((rc == -ENOENT || rc == -ECONNREFUSED || rc == -EAGAIN) && !unwanted &&
 		 !daemon_has_ended(net, RETRY_MS) && frame_clock_ms() < deadline_ms);
-	if (daemon_has_ended(net, 0))
+	if (unwanted)
+		rc = error_set(e, ECANCELED, "%s: given up", net->driver->name);
+	else if (daemon_has_ended(net, 0))
 		rc = net_describe_death(net, e);
 	else
 		rc = error_errno(e, -rc, "%s: not ready, connect to %s", net->driver->name, path);

@@ -99,8 +99,8 @@ static int start_network(
 	if (rc >= 0)
 		rc = vpnkit_handshake(&link, socket, VPNKIT_READY_TIMEOUT_MS, e);
 	if (rc >= 0)
-		rc = dhcp_discover(
-			&offer, socket, FRAMING_U16_LE, link.mac, VPNKIT_DHCP_TIMEOUT_MS, e);
+		rc = dhcp_discover(&offer, socket, FRAMING_U16_LE, link.mac, VPNKIT_DHCP_TIMEOUT_MS,
+			net->is_cancelled, net->cancel_context, e);
 	if (rc < 0)
 		return error_wrap(e, "%s", net->driver->name);
 	rc = tap = relayed_open_tap(net, link.mac, e);

@@ -275,6 +275,24 @@ cpu_ticks() {
 	[ $((after - before)) -lt 20 ]
 }
 
+@test "lifecycle: a start whose network does not come up ends as soon as it is asked to" {
+	local driver
+	printf '#!/bin/sh\n[ "$1" = --version ] || exec sleep 300\n' >"$DIR/never-ready"
+	chmod 755 "$DIR/never-ready"
+	# The first is waited for to listen, the second to answer, the third to say that it is ready.
+	for driver in vpnkit vdeplug_slirp pasta; do
+		"${AS_USER[@]}" "$RK_BIN/rk-engine" -c "$DIR/life.ini" -o "network.driver=$driver" \
+			-o network.ipv6=false -o "$driver.binary=$DIR/never-ready" -- true \
+			</dev/null >"$DIR/out" 2>&1 3>&- &
+		ENGINE_PID=$! ENGINE_LOG=$DIR/out
+		wait_until 20 never_ready_runs
+		kill -TERM "$ENGINE_PID"
+		engine_wait 6
+		assert_equal "$ENGINE_STATUS" 143
+		assert_clean
+	done
+}
+
 # --- SIGKILL in every phase ------------------------------------------------------------------
 
 # kill_victim NAME: the engine itself, or the first descendant that is called so.

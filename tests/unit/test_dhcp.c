@@ -155,12 +155,13 @@ Test(dhcp, waits_for_the_offer_on_a_socket)
 
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	pthread_create(&server, NULL, answer, &ends[1]);
-	cr_assert_eq(dhcp_discover(&offer, ends[0], FRAMING_U16_LE, mac, 2000, &e), 0);
+	cr_assert_eq(dhcp_discover(&offer, ends[0], FRAMING_U16_LE, mac, 2000, NULL, NULL, &e), 0);
 	cr_assert_eq(offer.address, 0x0a09000fu);
 	pthread_join(server, NULL);
-	cr_assert_eq(dhcp_discover(&offer, ends[0], FRAMING_U16_LE, mac, 50, &e), -ETIMEDOUT);
+	cr_assert_eq(dhcp_discover(&offer, ends[0], FRAMING_U16_LE, mac, 50, NULL, NULL, &e),
+		-ETIMEDOUT);
 	close(ends[1]);
-	cr_assert_lt(dhcp_discover(&offer, ends[0], FRAMING_U16_LE, mac, 50, &e), 0);
+	cr_assert_lt(dhcp_discover(&offer, ends[0], FRAMING_U16_LE, mac, 50, NULL, NULL, &e), 0);
 	close(ends[0]);
 }
 

@@ -159,7 +159,6 @@ static void flow_connect(struct rk_worker *worker, struct rk_tcp_flow *flow)
 {
 	int result;
 
-	timer_start(&worker->timers, &flow->timer, TIMER_CONNECT);
 	do {
 		result = try_target(worker, flow);
 	} while (result < 0 && route_retry(&flow->route, flow->share, -result));
@@ -224,6 +223,8 @@ void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)
 	count_one(&share->counters, COUNT_OPEN);
 	flow->pending_at = listener;
 	listener_pending_began(listener);
+	// Once: it covers the wait for a socket and all tries.
+	timer_start(&worker->timers, &flow->timer, TIMER_CONNECT);
 	result = flow_route(worker, flow, listener);
 	if (result == 0) {
 		flow_connect(worker, flow);

@@ -212,6 +212,31 @@ Test(flow_ends, gives_up_after_the_connect_timeout)
 	}
 }
 
+// The time that it waited for a socket, or that one target took, is not given back.
+Test(flow_ends, has_one_connect_timeout_for_all_that_it_tries)
+{
+	for (unsigned sockets = 0; sockets < 2; sockets++) {
+		struct rig rig;
+
+		rig_open(&rig, SOCK_STREAM, 2);
+		for (unsigned i = 0; i < 2 * sockets; i++)
+			rig_add_socket(&rig, SOCKET_TCP4);
+		rig_add_client(&rig);
+		rig_turns(&rig, 1);
+		rig_expire(&rig, TIMER_CONNECT);
+		if (sockets) {
+			fake_answer(OP_TCP_CONNECT, -EHOSTUNREACH, 0);
+		} else {
+			rig_add_socket(&rig, SOCKET_TCP4);
+			tcp_pool_filled(&rig.worker, SOCKET_TCP4);
+		}
+		rig_turns(&rig, 3);
+		cr_expect_eq(rig_flows(&rig), 0);
+		cr_expect_eq(rig_count(&rig, COUNT_TIMED_OUT), 1);
+		rig_close(&rig, "one timeout");
+	}
+}
+
 // Both in one turn: the flow's receive found no buffer, and the child refused what was sent.
 Test(flow_ends, udp_refusal_of_a_flow_that_waits_for_a_buffer)
 {

@@ -38,6 +38,7 @@ static const struct column stats_columns[] = {
 	{"PARENTPORT", "spec", "parentPort", "parentPortEnd"},
 	{"STATE", NULL, "state", NULL},
 	{"OPEN", "connections", "open", NULL},
+	{"PENDING", "connections", "pending", NULL},
 	{"TOTAL", "connections", "total", NULL},
 	{"REFUSED", "connections", "refused", NULL},
 	{"FAILED", "connections", "failed", NULL},

@@ -170,6 +170,7 @@ silent_clients() {
 		silent_clients 9 20 "$hole"
 		wait_until 10 is_hole 'p["connections"]["pending"], p["connections"]["timedOut"] + p["listener"]["backlog"]' '(8, 12)'
 		assert_match "$(of_hole 'p["stateReason"]')" 'max-pending'
+		assert_equal "$(ctl stats | awk -v port="$hole" '$4 == port { print $5, $7 }')" 'paused 8'
 		assert_match "$(api_body /metrics | grep -E "^rk_engine_port_waits_total.*:$hole.*pending")" ' [1-9]'
 		assert_match "$(api_body /v1/ports | json "[p['state'] for p in d if p['spec']['parentPort'] == $hole]")" paused
 		assert_match "$(tool tcp-load burst 127.0.0.1 "$echo" 200)" '^ok 200$'

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -100,6 +101,14 @@ int file_write_text(const char *path, const char *text)
 	if (fd < 0)
 		return -errno;
 	return fd_write_all(fd, text, strlen(text));
+}
+
+int fd_flush_output(void)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	return errno ? -errno : -EIO; // an earlier failure has no errno any more
 }
 
 size_t fd_raise_limit(void)

@@ -40,5 +40,9 @@ ssize_t fd_read_text(int fd, char *buffer, size_t size);
 ssize_t file_read_text(const char *path, char *buffer, size_t size);
 int file_write_text(const char *path, const char *text); // 0 or -errno
 
+// Flushes stdout at the end of a program that printed to it: 0, or -errno when not all of it got
+// out.
+int fd_flush_output(void);
+
 // Raises the soft RLIMIT_NOFILE to the hard one; returns the limit now in force.
 size_t fd_raise_limit(void);

@@ -1,5 +1,6 @@
 // main.c: rk-engine's command line. Under the name rootlesskit: engine/rootlesskit.c.
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/spawn.h"
 #include "config/config.h"
@@ -126,10 +127,13 @@ int main(int argc, char **argv)
 	if (rootlesskit_is_name(argv[0]))
 		return rootlesskit_main(argc, argv);
 	log_init("rk-engine", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
-	config_init(&config);
-	rc = options_read(&options, &config, argc, argv, &e);
+	rc = config_init(&config);
+	rc = rc < 0 ? error_errno(&e, -rc, "settings")
+		    : options_read(&options, &config, argc, argv, &e);
 	if (rc >= 0)
 		rc = execute(&options, &config, argv + rc, &exit_code, &e);
+	if (rc >= 0 && (rc = fd_flush_output()) < 0)
+		error_errno(&e, -rc, "standard output");
 	if (rc < 0) {
 		log_failure(&e);
 		exit_code = EXIT_FAILURE;

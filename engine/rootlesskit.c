@@ -5,6 +5,7 @@
 // killed makes the exit status 255, and a line on stderr says how the command ended.
 
 #include "engine/rootlesskit.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "drivers/driver.h"
 #include "engine/rootlesskit_flags.h"
@@ -175,12 +176,15 @@ int rootlesskit_main(int argc, char **argv)
 	int rc;
 
 	log_init(PROGRAM, LOG_LEVEL_WARNING, LOG_FORMAT_TEXT);
-	config_init(&config);
-	rc = rootlesskit_flags_set_defaults(&config, &e);
+	rc = config_init(&config);
+	rc = rc < 0 ? error_errno(&e, -rc, "settings")
+		    : rootlesskit_flags_set_defaults(&config, &e);
 	if (rc == 0)
 		rc = rootlesskit_flags_read(&flags, &config, argc, argv, &e);
 	if (rc == 0)
 		rc = execute(&flags, &config, argv, &exit_code, &e);
+	if (rc >= 0 && (rc = fd_flush_output()) < 0)
+		error_errno(&e, -rc, "standard output");
 	if (rc < 0) {
 		log_failure(&e);
 		exit_code = EXIT_FAILURE;

@@ -1,5 +1,6 @@
 // main.c: the program nsctl: rootless namespaces and their networks.
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "nsctl/run.h"
 #include "nsctl/signals.h"
@@ -28,16 +29,18 @@ static const struct job {
 	{"helper", netns_helper_main},
 };
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "";
 
-	log_init("nsctl", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
-	signals_block();
-	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
-		return fputs(usage, stdout) < 0;
-	if (strcmp(word, "--version") == 0)
-		return printf("nsctl version %s\n", RK_VERSION) < 0;
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	if (strcmp(word, "--version") == 0) {
+		printf("nsctl version %s\n", RK_VERSION);
+		return 0;
+	}
 	for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
 		if (strcmp(word, jobs[i].name) == 0)
 			return jobs[i].main(argc - 1, argv + 1);
@@ -46,5 +49,20 @@ int main(int argc, char **argv)
 		log_error("%s: unknown job (allowed: run, enter, status; see nsctl --help)", word);
 	else
 		log_error("no job given (allowed: run, enter, status; see nsctl --help)");
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+	int rc;
+
+	log_init("nsctl", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+	signals_block();
+	status = run(argc, argv);
+	rc = fd_flush_output();
+	if (rc == 0 || status != 0)
+		return status;
+	log_error("standard output: %s", strerror(-rc));
 	return 1;
 }

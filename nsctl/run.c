@@ -125,7 +125,10 @@ int run_main(int argc, char **argv)
 	struct rk_error e;
 	int status;
 
-	config_init(&config);
+	if (config_init(&config) < 0) {
+		log_error("settings: out of memory");
+		return 1;
+	}
 	status = run_with(&config, argc, argv, &e);
 	config_free(&config);
 	return status;

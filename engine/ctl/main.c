@@ -5,6 +5,7 @@
 // the first word that is no option or "--" ends them.
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "engine/ctl/client.h"
 #include "engine/ctl/commands.h"
 
@@ -230,7 +231,7 @@ static int report(const struct rk_error *e)
 	return EXIT_FAILURE;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct options options = {.socket = ""};
 	const struct ctl_command *command;
@@ -254,4 +255,16 @@ int main(int argc, char **argv)
 	if (!command)
 		return no_command(words[0]);
 	return run_command(command, &options, words + 1, &e) < 0 ? report(&e) : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	int status = run(argc, argv);
+	int rc = fd_flush_output();
+	struct rk_error e;
+
+	if (rc == 0 || status != EXIT_SUCCESS)
+		return status;
+	error_errno(&e, -rc, "standard output");
+	return report(&e);
 }

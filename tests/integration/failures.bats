@@ -33,6 +33,18 @@ path_without() {
 	echo "$dir"
 }
 
+@test "failures: output that does not get out is an error" {
+	local words
+	for words in 'rk-engine --print-config' 'rk-engine --help' 'rootlesskit --help' \
+		'rootlessctl --help' 'nsctl --help' 'nsctl run --help'; do
+		# shellcheck disable=SC2086 # a command line
+		run as_user sh -c 'exec "$@" >/dev/full' sh "$RK_BIN/"$words
+		echo "$words: $output"
+		assert_equal "$status" 1
+		assert_match "$output" 'No space left on device'
+	done
+}
+
 @test "failure: newuidmap is missing" {
 	fails 'newuidmap.*uidmap' env "PATH=$(path_without newuidmap)"
 }

@@ -40,7 +40,6 @@ struct rk_net {
 	const struct rk_config *config;
 	const char *state_dir;
 	pid_t child_pid;           // holds the user and network namespaces
-	const char *netns_path;    // the network namespace when the child is not in it, or NULL
 	struct rk_process daemon;  // RK_PROCESS_NONE when the driver has none
 	struct rk_process relay;   // between tap and daemon (relayed.h); pid <= 0: there is none
 	struct rk_daemon_log *log; // what the daemon printed (drivers/daemon.c); NULL = nothing

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int enter_namespaces(pid_t child, const char *netns_path, struct rk_error *e)
+static int enter_namespaces(pid_t child, struct rk_error *e)
 {
 	RK_CLEANUP_FD int user_fd = -1;
 	RK_CLEANUP_FD int net_fd = -1;
@@ -25,30 +25,28 @@ static int enter_namespaces(pid_t child, const char *netns_path, struct rk_error
 
 	snprintf(user_path, sizeof(user_path), "/proc/%d/ns/user", child);
 	snprintf(net_path, sizeof(net_path), "/proc/%d/ns/net", child);
-	if (!netns_path)
-		netns_path = net_path;
 	user_fd = open(user_path, O_RDONLY | O_CLOEXEC);
 	if (user_fd < 0)
 		return error_errno(e, errno, "%s", user_path);
-	net_fd = open(netns_path, O_RDONLY | O_CLOEXEC);
+	net_fd = open(net_path, O_RDONLY | O_CLOEXEC);
 	if (net_fd < 0)
-		return error_errno(e, errno, "%s", netns_path);
+		return error_errno(e, errno, "%s", net_path);
 	if (setns(user_fd, CLONE_NEWUSER) < 0)
 		return error_errno(e, errno, "%s: enter the user namespace", user_path);
 	if (setns(net_fd, CLONE_NEWNET) < 0)
-		return error_errno(e, errno, "%s: enter the network namespace", netns_path);
+		return error_errno(e, errno, "%s: enter the network namespace", net_path);
 	return 0;
 }
 
-__attribute__((noreturn)) static void open_and_send(int channel, pid_t child,
-	const char *netns_path, rk_inside_opener open_it, const void *context)
+__attribute__((noreturn)) static void open_and_send(
+	int channel, pid_t child, rk_inside_opener open_it, const void *context)
 {
 	struct rk_error e;
 	int fd = -1;
 	int rc;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	rc = enter_namespaces(child, netns_path, &e);
+	rc = enter_namespaces(child, &e);
 	if (rc == 0)
 		rc = fd = open_it(context, &e);
 	if (rc < 0)
@@ -77,8 +75,8 @@ static int receive_descriptor(int channel, const char *name, struct rk_error *e)
 	return error_set(e, EPROTO, "%s: no descriptor came", name);
 }
 
-int inside_open(pid_t child, const char *netns_path, const char *name, rk_inside_opener open_it,
-	const void *context, struct rk_error *e)
+int inside_open(pid_t child, const char *name, rk_inside_opener open_it, const void *context,
+	struct rk_error *e)
 {
 	RK_CLEANUP_FD int ours = -1;
 	int ends[2];
@@ -91,7 +89,7 @@ int inside_open(pid_t child, const char *netns_path, const char *name, rk_inside
 	pid = fork();
 	rc = errno;
 	if (pid == 0)
-		open_and_send(ends[1], child, netns_path, open_it, context);
+		open_and_send(ends[1], child, open_it, context);
 	fd_close(&ends[1]);
 	if (pid < 0)
 		return error_errno(e, rc, "%s: fork", name);

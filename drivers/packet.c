@@ -66,10 +66,10 @@ static int open_socket(const void *name, struct rk_error *e)
 	return fd_take(&fd);
 }
 
-int packet_open_dhcp(pid_t child, const char *netns_path, const char *ifname,
-	uint8_t mac[ETHER_ADDR_LEN], struct rk_error *e)
+int packet_open_dhcp(
+	pid_t child, const char *ifname, uint8_t mac[ETHER_ADDR_LEN], struct rk_error *e)
 {
-	RK_CLEANUP_FD int fd = inside_open(child, netns_path, ifname, open_socket, ifname, e);
+	RK_CLEANUP_FD int fd = inside_open(child, ifname, open_socket, ifname, e);
 	struct ifreq request = {.ifr_name = ""};
 
 	if (fd < 0)

@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-// Brings interface `ifname` up in the namespace (as inside_open() names it) and opens a packet
+// Brings interface `ifname` up in the network namespace of process `child` and opens a packet
 // socket there that gets the frames for a DHCP client and nothing else. Returns it (CLOEXEC,
 // not blocking) with the interface's hardware address in `mac`, or -code.
-int packet_open_dhcp(pid_t child, const char *netns_path, const char *ifname,
-	uint8_t mac[ETHER_ADDR_LEN], struct rk_error *e);
+int packet_open_dhcp(
+	pid_t child, const char *ifname, uint8_t mac[ETHER_ADDR_LEN], struct rk_error *e);

@@ -102,7 +102,7 @@ int relayed_open_tap(struct rk_net *net, const uint8_t mac[ETHER_ADDR_LEN], stru
 	const char *ifname = net_driver_ifname(net->driver, net->config);
 	int rc;
 
-	rc = tap = tap_open_in(net->child_pid, net->netns_path, ifname, e);
+	rc = tap = tap_open_in(net->child_pid, ifname, e);
 	if (rc >= 0 && mac)
 		rc = tap_set_mac(tap, mac, e);
 	return rc < 0 ? rc : fd_take(&tap);

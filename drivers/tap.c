@@ -16,9 +16,9 @@ static int open_tap(const void *name, struct rk_error *e)
 	return tap_open(name, false, e);
 }
 
-int tap_open_in(pid_t child, const char *netns_path, const char *name, struct rk_error *e)
+int tap_open_in(pid_t child, const char *name, struct rk_error *e)
 {
-	return inside_open(child, netns_path, name, open_tap, name, e);
+	return inside_open(child, name, open_tap, name, e);
 }
 
 int tap_get_mac(int tap, uint8_t mac[ETHER_ADDR_LEN], struct rk_error *e)

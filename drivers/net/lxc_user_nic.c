@@ -126,7 +126,7 @@ static int obtain_lease(
 	RK_CLEANUP_FD int socket = -1;
 	int rc;
 
-	rc = socket = packet_open_dhcp(net->child_pid, net->netns_path, ifname, lease.mac, e);
+	rc = socket = packet_open_dhcp(net->child_pid, ifname, lease.mac, e);
 	if (rc < 0)
 		return rc;
 	rc = dhcp_lease_obtain(

@@ -1,9 +1,9 @@
 // pasta.c: user-mode networking by pasta(1), which makes and configures its own tap.
 //
-// How it works: pasta stays in the foreground as our child, gets the namespaces by pid or by path,
-// makes the tap, sets its address, MTU and routes, and then writes its pid file. That file is a
-// FIFO of ours, so the line in it is the ready signal. Addresses are numbered as slirp4netns has
-// them: gateway +2, DNS +3, child +100.
+// How it works: pasta stays in the foreground as our child, gets the namespaces by pid, makes the
+// tap, sets its address, MTU and routes, and then writes its pid file. That file is a FIFO of ours,
+// so the line in it is the ready signal. Addresses are numbered as slirp4netns has them: gateway
+// +2, DNS +3, child +100.
 //
 // Two paths that pasta opens by default are closed: --tcp-ns and --udp-ns, by which it shows what
 // listens on the host as if it listened on 127.0.0.1 of the namespace; and, for
@@ -58,7 +58,6 @@ struct pasta_words {
 	char mtu[16];
 	char netmask[16];
 	char pid[16];
-	char userns[64];
 };
 
 extern const struct rk_net_driver net_pasta;
@@ -170,18 +169,6 @@ static void add_ports(struct pasta_words *words, const struct rk_config *config)
 	add_pair(words, "--udp-ns", "none");
 }
 
-static void add_namespaces(struct pasta_words *words, const struct rk_net *net)
-{
-	if (net->netns_path) {
-		snprintf(words->userns, sizeof(words->userns), "/proc/%d/ns/user", net->child_pid);
-		add_pair(words, "--userns", words->userns);
-		add_pair(words, "--netns", net->netns_path);
-		return;
-	}
-	snprintf(words->pid, sizeof(words->pid), "%d", net->child_pid);
-	add_word(words, words->pid);
-}
-
 static int start_daemon(struct rk_net *net, const struct rk_network_info *info, struct rk_error *e)
 {
 	const struct pasta *pasta = net->private;
@@ -202,7 +189,8 @@ static int start_daemon(struct rk_net *net, const struct rk_network_info *info, 
 	add_word(&words, "--config-net");
 	add_addresses(&words, info, config->network.disable_host_loopback);
 	add_ports(&words, config);
-	add_namespaces(&words, net);
+	snprintf(words.pid, sizeof(words.pid), "%d", net->child_pid);
+	add_word(&words, words.pid);
 	return daemon_start(net, &spawn, PASTA_PACKAGE, e);
 }
 

@@ -32,21 +32,45 @@ bool log_shows(enum rk_log_level level)
 	return level <= log_state.level;
 }
 
-// JSON string escape (RFC 8259 section 7): quote, backslash and control characters.
+// How many bytes the UTF-8 character at `text` has (RFC 3629: the shortest form, no surrogates); 0:
+// there is none.
+static size_t utf8_length(const char *text)
+{
+	const unsigned char *c = (const unsigned char *)text;
+	size_t length = c[0] < 0x80 ? 1 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+
+	if ((c[0] >= 0x80 && c[0] < 0xc2) || c[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < length; i++) {
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f) ||
+		(c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f))
+		return 0;
+	return length;
+}
+
+// JSON string escape (RFC 8259 section 7): quote, backslash and control characters. What is not
+// UTF-8 becomes '?'.
 static size_t escape_json(const char *text, char *out, size_t size)
 {
 	size_t used = 0;
 
-	for (; *text && used + 7 < size; text++) {
+	for (size_t length; *text && used + 7 < size; text += length ? length : 1) {
 		unsigned char c = (unsigned char)*text;
 
-		if (c == '"' || c == '\\') {
+		length = utf8_length(text);
+		if (length == 0) {
+			out[used++] = '?';
+		} else if (c == '"' || c == '\\') {
 			out[used++] = '\\';
 			out[used++] = (char)c;
 		} else if (c < 0x20) {
 			used += (size_t)snprintf(out + used, size - used, "\\u%04x", c);
 		} else {
-			out[used++] = (char)c;
+			memcpy(out + used, text, length);
+			used += length;
 		}
 	}
 	out[used] = '\0';

@@ -83,6 +83,22 @@ Test(log, writes_json_that_a_reader_takes_back)
 	cJSON_Delete(json);
 }
 
+// JSON is UTF-8 (RFC 8259), whatever a path or the words of a program are.
+Test(log, writes_json_of_nothing_but_utf8)
+{
+	cJSON *json;
+
+	log_init("prog", LOG_LEVEL_DEBUG, LOG_FORMAT_JSON);
+	capture();
+	log_info("%s",
+		"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80|\xff|\xc3|\xe2\x82|\xc0\x80|\xed\xa0\x80|"
+		"\xf4\x90\x80\x80|\x80");
+	json = parse_one_line(captured());
+	cr_assert_str_eq(cJSON_GetObjectItem(json, "message")->valuestring,
+		"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80|?|?|??|??|???|????|?");
+	cJSON_Delete(json);
+}
+
 Test(log, keeps_json_whole_when_the_message_is_too_long)
 {
 	char large[4000];

@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+// Half a megabyte of stream buffers, for a single flow.
+#define READY_LEAST 16u
+// For each receive of a turn: the next turn may have more of them.
+#define READY_EACH 4u
+
 static void *map_lazily(size_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -49,8 +54,28 @@ void ring_buffers_stock(struct rk_ring_buffers *buffers)
 
 void ring_buffers_took(struct rk_ring_buffers *buffers, uint32_t length)
 {
+	buffers->receives++;
 	buffers->stocked -=
 		length > buffers->size ? (length + buffers->size - 1) / buffers->size : 1;
+}
+
+static uint32_t between(uint32_t least, uint32_t value, uint32_t most)
+{
+	if (value < least)
+		value = least;
+	return value < most ? value : most;
+}
+
+// Up at once, down slowly: the number of receives changes from turn to turn.
+void ring_buffers_adapt(struct rk_ring_buffers *buffers)
+{
+	uint32_t wanted = between(READY_LEAST, READY_EACH * buffers->receives, buffers->most);
+
+	if (wanted > buffers->ready)
+		buffers->ready = wanted;
+	else
+		buffers->ready -= (buffers->ready - wanted + 7) / 8;
+	buffers->receives = 0;
 }
 
 void ring_buffers_trim(struct rk_ring_buffers *buffers)
@@ -60,13 +85,14 @@ void ring_buffers_trim(struct rk_ring_buffers *buffers)
 }
 
 int ring_buffers_open(struct rk_ring_buffers *buffers, struct io_uring *ring, uint16_t group,
-	uint32_t count, uint32_t size, uint32_t ready)
+	uint32_t count, uint32_t size, uint32_t most)
 {
 	struct io_uring_buf_reg registration = {.ring_entries = count, .bgid = group};
 	int result;
 
 	*buffers = (struct rk_ring_buffers){
-		.count = count, .size = size, .ready = ready ? ready : count, .group = group};
+		.count = count, .size = size, .most = most ? most : count, .group = group};
+	buffers->ready = buffers->most;
 	buffers->entries = map_lazily(count * sizeof(struct io_uring_buf));
 	buffers->memory = map_lazily((size_t)count * size);
 	buffers->free_map = calloc((count + 63) / 64, sizeof(*buffers->free_map));

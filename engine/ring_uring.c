@@ -111,6 +111,8 @@ static void complete(const struct io_uring_cqe *cqe, struct rk_uring *uring, rin
 		ring_buffers_took(&uring->pools[id / RING_BUFFERS_MAX], (uint32_t)cqe->res);
 	} else if (cqe->res == -ENOBUFS) {
 		uring->base.stats.no_buffers++;
+		for (unsigned i = 0; i < RING_POOL_COUNT; i++) // it does not say which
+			ring_buffers_missed(&uring->pools[i]);
 	}
 	handler(context, &completion);
 }
@@ -137,6 +139,8 @@ static int uring_wait(
 	if (io_uring_cq_has_overflow(&uring->io))
 		ring->stats.overflows++;
 	drain_completions(uring, handler, context);
+	for (unsigned i = 0; i < RING_POOL_COUNT; i++)
+		ring_buffers_adapt(&uring->pools[i]);
 	if (uring->broken)
 		return uring->broken;
 	return passes_by_itself(result) ? 0 : result;

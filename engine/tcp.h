@@ -58,6 +58,9 @@ void tcp_pool_filled(struct rk_worker *worker, enum rk_socket_kind kind);
 void tcp_pool_starved(struct rk_worker *worker, enum rk_socket_kind kind, int error);
 void tcp_connect_timeout(struct rk_worker *worker, struct rk_timer *timer);
 void tcp_half_closed_timeout(struct rk_worker *worker, struct rk_timer *timer);
+// Call at the end of each turn: what was received in it decides how much bulk flows may receive in
+// the next.
+void tcp_turn_end(struct rk_worker *worker);
 // Buffers came back: flows that found the pool empty receive again.
 void tcp_buffers_free(struct rk_worker *worker);
 // Whether tcp_buffers_free() has more to do, without waiting for anything.

@@ -20,6 +20,41 @@ static const uint8_t watch_operation[LANE_COUNT] = {OP_TCP_WATCH_IN, OP_TCP_WATC
 #define STARVED_BYTES ((size_t)STREAM_BUFFER_SIZE)
 #define STARVED_FLOWS (STREAM_BUFFER_READY / 4)
 
+// Whoever says little waits for as long as it takes to copy in and out again what others send in
+// bulk. So while somebody does, the receives of a turn bring little more than TURN_BYTES together:
+// each asks for its part of it, but not for so little that the operations cost more than the bytes.
+#define TURN_BYTES    ((size_t)1024 * 1024)
+#define RECEIVE_LEAST ((size_t)2 * STREAM_BUFFER_SIZE)
+#define RECEIVE_TALK  ((size_t)STREAM_BUFFER_SIZE / 2) // less than this is little
+#define TALK_TURNS    64u
+
+static size_t receive_most(const struct rk_turn *turn)
+{
+	size_t part = TURN_BYTES / (turn->bulk_before + 1);
+
+	if (turn->talk == 0)
+		return LANE_LIMIT;
+	return part > RECEIVE_LEAST ? part : RECEIVE_LEAST;
+}
+
+static void turn_add(struct rk_turn *turn, size_t received)
+{
+	if (received < RECEIVE_TALK)
+		turn->talk = TALK_TURNS;
+	else if (received >= RECEIVE_LEAST)
+		turn->bulk++;
+}
+
+void tcp_turn_end(struct rk_worker *worker)
+{
+	struct rk_turn *turn = &worker->turn;
+
+	turn->bulk_before = turn->bulk;
+	turn->bulk = 0;
+	if (turn->talk > 0)
+		turn->talk--;
+}
+
 static bool is_reset(int error)
 {
 	return error == ECONNRESET || error == EPIPE;
@@ -70,7 +105,7 @@ static void lane_receive(struct rk_worker *worker, struct rk_tcp_flow *flow, uns
 	if (list_first(&worker->starved))
 		lane_starve(worker, flow, index);
 	else
-		lane_receive_some(worker, flow, index, LANE_LIMIT);
+		lane_receive_some(worker, flow, index, receive_most(&worker->turn));
 }
 
 // --- sending
@@ -161,6 +196,7 @@ void tcp_receive_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, un
 	}
 	if (result > 0) {
 		flow->active_ms = worker->timers.now_ms;
+		turn_add(&worker->turn, (size_t)result);
 		if (lane_push(lane, worker->ring, completion->buffer, (uint32_t)result,
 			    &worker->stream_buffers_held) < 0) {
 			tcp_fail_flow(worker, flow,

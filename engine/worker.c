@@ -115,6 +115,7 @@ int worker_turn(struct rk_worker *worker)
 	rest(worker);
 	run_timers(worker);
 	listener_watch_room(worker);
+	tcp_turn_end(worker);
 	tcp_buffers_free(worker);
 	udp_buffers_free(worker);
 	return 0;

@@ -93,8 +93,13 @@ struct rk_worker {
 	uint32_t listener_slots;        // highest slot in use + 1
 	uint32_t first_free_listener;   // no slot below it is free
 	uint32_t open_listeners;
-	uint32_t flow_limit;           // TCP and UDP flows together, see worker_fit_flows()
-	uint32_t stream_buffers_held;  // by lanes
+	uint32_t flow_limit;          // TCP and UDP flows together, see worker_fit_flows()
+	uint32_t stream_buffers_held; // by lanes
+	struct rk_turn {              // see tcp_move.c
+		uint32_t bulk;        // receives of much in this turn
+		uint32_t bulk_before; // ... in the last one
+		uint32_t talk;        // turns that are left since a receive of little
+	} turn;
 	struct rk_list shares;         // with open listeners
 	struct rk_list starved;        // TCP flows that wait for a stream buffer
 	struct rk_list full_listeners; // that wait for a free flow

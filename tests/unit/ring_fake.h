@@ -13,7 +13,7 @@
 struct fake_operation {
 	uint64_t tag;
 	int fd;
-	size_t length; // of a send, bytes
+	size_t length; // of a send, or of a receive at most, bytes
 	bool once;     // a single accept
 	bool cancelled;
 };

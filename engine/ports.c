@@ -130,14 +130,16 @@ static int close_port_quietly(struct rk_ports *ports, uint32_t id, int rc)
 	return rc;
 }
 
-static int set_owner(struct rk_ports *ports, struct rk_port *port, const struct rk_owner *owner,
-	struct rk_error *e)
+// Lets the port belong to `owner` if it is to be `owned`, else to nobody.
+static int set_owner(struct rk_ports *ports, struct rk_port *port, bool owned,
+	const struct rk_owner *owner, struct rk_error *e)
 {
-	int rc = leases_set(ports->leases, port->id, port->spec.owned ? owner : NULL);
+	int rc = leases_set(ports->leases, port->id, owned ? owner : NULL);
 
 	if (rc < 0)
 		return error_errno(e, -rc, "watch the owner of port %u", port->id);
-	port->owner = port->spec.owned && owner ? owner->pid : 0;
+	port->spec.owned = owned;
+	port->owner = owned && owner ? owner->pid : 0;
 	return 0;
 }
 
@@ -168,7 +170,7 @@ static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec,
 	if (rc < 0)
 		return rc;
 	fill_port(ports, port, spec, &forward);
-	rc = set_owner(ports, port, owner, e);
+	rc = set_owner(ports, port, spec->owned, owner, e);
 	if (rc < 0)
 		return close_port_quietly(ports, forward.id, rc);
 	ports->last_id++;
@@ -225,8 +227,7 @@ int ports_ensure(struct rk_ports *ports, const struct rk_port_spec *spec,
 	free_ended_locked(ports);
 	same = find_same(ports, spec);
 	if (same) {
-		same->spec.owned = spec->owned;
-		rc = set_owner(ports, same, owner, e);
+		rc = set_owner(ports, same, spec->owned, owner, e);
 		*port = *same;
 	} else {
 		rc = add_locked(ports, spec, owner, port, e);

@@ -10,6 +10,7 @@
 #include <criterion/parameterized.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -267,6 +268,25 @@ Test(ports, refusals_name_the_port_and_a_remedy, .init = start_table, .fini = st
 	spec = local_spec("tcp", 0);
 	cr_expect_eq(ports_ensure(ports, &spec, NULL, &port, &e), -EINVAL);
 	cr_expect(strstr(e.hint, "POST"), "%s", e.hint);
+}
+
+Test(ports, an_owner_that_cannot_be_watched_changes_nothing, .init = start_table,
+	.fini = stop_table)
+{
+	const struct rk_owner nobody = {.pid = getpid(), .pidfd = INT_MAX};
+	struct rk_port_spec spec = local_spec("tcp4", 0);
+	struct rk_port *list = NULL;
+	struct rk_port port;
+	struct rk_error e;
+
+	cr_assert_eq(ports_add(ports, &spec, NULL, &port, &e), 0);
+	spec = port.spec;
+	spec.owned = true;
+	cr_expect_eq(ports_ensure(ports, &spec, &nobody, &port, &e), -EBADF);
+	cr_assert_eq(ports_list(ports, &list, &e), 1);
+	cr_expect_not(list[0].spec.owned);
+	cr_expect_eq(list[0].owner, 0);
+	free(list);
 }
 
 Test(ports, without_a_port_driver_everything_says_so)

@@ -14,9 +14,9 @@ static uint64_t read_ms(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-uint64_t clock_now_ms(void)
+int64_t clock_now_ms(void)
 {
-	return read_ms(CLOCK_MONOTONIC);
+	return (int64_t)read_ms(CLOCK_MONOTONIC);
 }
 
 uint64_t clock_wall_ms(uint64_t monotonic_ms)

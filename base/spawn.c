@@ -244,7 +244,7 @@ static int poll_until(struct pollfd *fds, nfds_t count, int64_t deadline_ms)
 	int ready;
 
 	do {
-		int64_t left = deadline_ms < 0 ? -1 : deadline_ms - (int64_t)clock_now_ms();
+		int64_t left = deadline_ms < 0 ? -1 : deadline_ms - clock_now_ms();
 
 		if (deadline_ms >= 0 && left < 0)
 			left = 0;
@@ -255,7 +255,7 @@ static int poll_until(struct pollfd *fds, nfds_t count, int64_t deadline_ms)
 
 static int64_t deadline_after(int timeout_ms)
 {
-	return timeout_ms < 0 ? -1 : (int64_t)clock_now_ms() + timeout_ms;
+	return timeout_ms < 0 ? -1 : clock_now_ms() + timeout_ms;
 }
 
 int process_wait(struct rk_process *process, int timeout_ms)

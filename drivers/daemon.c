@@ -5,6 +5,7 @@
 // pipe is only read when the daemon has failed, to put its own words into our error.
 
 #include "drivers/daemon.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "drivers/relay.h"
 
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CANCEL_INTERVAL_MS 50 // how soon a start is given up that nobody waits for any more
@@ -190,14 +190,6 @@ int net_describe_death(struct rk_net *net, struct rk_error *e)
 	return error_set(e, EIO, "%s %s%s%s", net->driver->name, how, words[0] ? ": " : "", words);
 }
 
-static int64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 bool daemon_is_unwanted(const struct rk_net *net)
 {
 	return net->is_cancelled && net->is_cancelled(net->cancel_context);
@@ -208,7 +200,7 @@ static int wait_for_byte(const struct rk_net *net, int ready_fd, int timeout_ms)
 {
 	struct pollfd fds[] = {
 		{.fd = ready_fd, .events = POLLIN}, {.fd = net->daemon.pidfd, .events = POLLIN}};
-	int64_t deadline_ms = clock_ms() + timeout_ms;
+	int64_t deadline_ms = clock_now_ms() + timeout_ms;
 	char byte;
 	int ready;
 
@@ -216,7 +208,7 @@ static int wait_for_byte(const struct rk_net *net, int ready_fd, int timeout_ms)
 		ready = poll(fds, 2, CANCEL_INTERVAL_MS);
 		if (ready <= 0 && daemon_is_unwanted(net))
 			return -ECANCELED;
-	} while ((ready == 0 || (ready < 0 && errno == EINTR)) && clock_ms() < deadline_ms);
+	} while ((ready == 0 || (ready < 0 && errno == EINTR)) && clock_now_ms() < deadline_ms);
 	if (ready <= 0)
 		return -ETIMEDOUT;
 	// A byte counts even when the daemon has ended since; the caller's watch then sees that.

@@ -1,6 +1,7 @@
 // dhcp.c: the messages of DHCP in Ethernet frames, and asking for an offer.
 
 #include "drivers/dhcp.h"
+#include "base/clock.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -299,9 +300,9 @@ int dhcp_discover(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
 	const uint8_t mac[ETHER_ADDR_LEN], int timeout_ms, bool (*is_cancelled)(void *context),
 	void *context, struct rk_error *e)
 {
-	int64_t deadline_ms = frame_clock_ms() + timeout_ms;
+	int64_t deadline_ms = clock_now_ms() + timeout_ms;
 	uint8_t frame[RK_DHCP_FRAME_BYTES];
-	uint32_t id = (uint32_t)frame_clock_ms();
+	uint32_t id = (uint32_t)clock_now_ms();
 	int64_t until_ms;
 	int rc;
 
@@ -309,7 +310,7 @@ int dhcp_discover(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
 	do {
 		if (is_cancelled && is_cancelled(context))
 			return error_set(e, ECANCELED, "ask for an address by DHCP: given up");
-		until_ms = frame_clock_ms() + RESEND_MS;
+		until_ms = clock_now_ms() + RESEND_MS;
 		if (until_ms > deadline_ms)
 			until_ms = deadline_ms;
 		rc = frame_send(fd, framing, frame, sizeof(frame), until_ms);

@@ -1,6 +1,7 @@
 // dhcp_lease.c: obtaining a lease (RFC 2131, 4.4.1).
 
 #include "drivers/dhcp_lease.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -54,7 +55,7 @@ static int ask(const struct attempt *attempt, struct rk_dhcp_question *question,
 	do {
 		if (attempt->is_cancelled && attempt->is_cancelled(attempt->context))
 			return -ECANCELED;
-		until_ms = frame_clock_ms() + ANSWER_MS;
+		until_ms = clock_now_ms() + ANSWER_MS;
 		if (until_ms > deadline_ms)
 			until_ms = deadline_ms;
 		rc = frame_send(attempt->fd, FRAMING_PACKET, frame, sizeof(frame), until_ms);
@@ -78,7 +79,7 @@ static int try_once(const struct attempt *attempt, struct rk_dhcp_lease *lease, 
 	request.wanted = offer.address;
 	request.server = offer.server;
 	lease->since_ms = dhcp_lease_clock_ms();
-	rc = ask(attempt, &request, &lease->terms, frame_clock_ms() + CONFIRM_MS);
+	rc = ask(attempt, &request, &lease->terms, clock_now_ms() + CONFIRM_MS);
 	if (rc == DHCP_NAK)
 		poll(NULL, 0, REFUSED_MS);
 	if (rc == DHCP_ACK)
@@ -90,12 +91,12 @@ int dhcp_lease_obtain(struct rk_dhcp_lease *lease, int fd, int timeout_ms,
 	bool (*is_cancelled)(void *context), void *context, struct rk_error *e)
 {
 	struct attempt attempt = {fd, lease->mac, is_cancelled, context};
-	int64_t deadline_ms = frame_clock_ms() + timeout_ms;
+	int64_t deadline_ms = clock_now_ms() + timeout_ms;
 	int rc;
 
 	do {
 		rc = try_once(&attempt, lease, deadline_ms);
-	} while (rc == -EAGAIN && frame_clock_ms() < deadline_ms);
+	} while (rc == -EAGAIN && clock_now_ms() < deadline_ms);
 	if (rc == -EAGAIN || rc == -ETIMEDOUT)
 		return error_set(e, ETIMEDOUT, "no DHCP server gave an address within %d s",
 			timeout_ms / 1000);

@@ -1,6 +1,7 @@
 // framing.c: how Ethernet frames are told apart on the socket between a backend and its tap relay.
 
 #include "drivers/framing.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -8,7 +9,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 
 size_t framing_prefix(enum rk_framing framing)
 {
@@ -64,14 +64,6 @@ int framing_next(enum rk_framing framing, const uint8_t *stream, size_t availabl
 	return available - prefix >= *length;
 }
 
-int64_t frame_clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 // 0 when one of `events` (or the end) is there, -ETIMEDOUT, -errno.
 static int wait_for(int fd, short events, int64_t deadline_ms)
 {
@@ -79,7 +71,7 @@ static int wait_for(int fd, short events, int64_t deadline_ms)
 	int ready;
 
 	do {
-		int64_t left = deadline_ms - frame_clock_ms();
+		int64_t left = deadline_ms - clock_now_ms();
 
 		if (left < 0)
 			return -ETIMEDOUT;

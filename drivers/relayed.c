@@ -1,6 +1,7 @@
 // relayed.c: what network drivers share whose backend gives frames on a socket and not a tap.
 
 #include "drivers/relayed.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "drivers/daemon.h"
 #include "drivers/tap.h"
@@ -75,7 +76,7 @@ static bool daemon_has_ended(const struct rk_net *net, int wait_ms)
 int relayed_await_socket(
 	struct rk_net *net, const char *path, int type, int timeout_ms, struct rk_error *e)
 {
-	int64_t deadline_ms = frame_clock_ms() + timeout_ms;
+	int64_t deadline_ms = clock_now_ms() + timeout_ms;
 	bool unwanted;
 	int rc;
 
@@ -85,7 +86,7 @@ int relayed_await_socket(
 		if (rc >= 0)
 			return rc;
 	} while ((rc == -ENOENT || rc == -ECONNREFUSED || rc == -EAGAIN) && !unwanted &&
-		 !daemon_has_ended(net, RETRY_MS) && frame_clock_ms() < deadline_ms);
+		 !daemon_has_ended(net, RETRY_MS) && clock_now_ms() < deadline_ms);
 	if (unwanted)
 		rc = error_set(e, ECANCELED, "%s: given up", net->driver->name);
 	else if (daemon_has_ended(net, 0))

@@ -1,6 +1,7 @@
 // vpnkit_handshake.c: the start of VPNKit's Ethernet protocol, version 22.
 
 #include "drivers/vpnkit_handshake.h"
+#include "base/clock.h"
 #include "drivers/framing.h"
 
 #include <ctype.h>
@@ -78,7 +79,7 @@ int vpnkit_parse_answer(struct rk_vpnkit_link *link, const uint8_t answer[RK_VPN
 
 int vpnkit_handshake(struct rk_vpnkit_link *link, int fd, int timeout_ms, struct rk_error *e)
 {
-	int64_t deadline_ms = frame_clock_ms() + timeout_ms;
+	int64_t deadline_ms = clock_now_ms() + timeout_ms;
 	uint8_t init[RK_VPNKIT_INIT_BYTES];
 	uint8_t command[RK_VPNKIT_COMMAND_BYTES];
 	uint8_t answer[RK_VPNKIT_ANSWER_BYTES];

@@ -62,7 +62,7 @@ static void log_stranger(struct rk_api *api)
 {
 	uint64_t left_out;
 
-	if (!log_limit_pass(&api->strangers, clock_now_ms(), &left_out))
+	if (!log_limit_pass(&api->strangers, (uint64_t)clock_now_ms(), &left_out))
 		return;
 	if (left_out == 0)
 		log_warning("api: refused a connection of another user");

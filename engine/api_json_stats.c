@@ -43,7 +43,7 @@ static bool add_error(cJSON *object, const struct rk_last_error *error)
 		       api_add_text(
 			       inner, "client", addr_format(&error->client, text, sizeof(text)))) &&
 	       api_add_text(inner, "time", clock_format(error->at_ms, text, sizeof(text))) &&
-	       json_add_counter(inner, "ageMs", clock_now_ms() - error->at_ms) == 0;
+	       json_add_counter(inner, "ageMs", (uint64_t)clock_now_ms() - error->at_ms) == 0;
 }
 
 static bool add_state(cJSON *object, const struct rk_port_stats *stats)

@@ -47,7 +47,7 @@ static uint64_t start_ms(uint64_t ticks)
 
 	clock_gettime(CLOCK_BOOTTIME, &boot);
 	since_boot_ms = (uint64_t)boot.tv_sec * 1000 + (uint64_t)boot.tv_nsec / 1000000;
-	return clock_wall_ms(clock_now_ms()) - (since_boot_ms - started_ms);
+	return clock_wall_ms((uint64_t)clock_now_ms()) - (since_boot_ms - started_ms);
 }
 
 // The name may hold anything: what counts begins behind the last bracket.

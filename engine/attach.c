@@ -114,7 +114,7 @@ int attachment_start_helper(struct rk_attachment *attachment, int *channels, str
 		return error_errno(e, -rc, "channel to nsctl helper");
 	ours = ends[0];
 	process_stop(&attachment->helper, SIGKILL, HELPER_GRACE_MS);
-	attachment->started_ms = (int64_t)clock_now_ms();
+	attachment->started_ms = clock_now_ms();
 	attachment->helper_missing = false;
 	rc = start_program(attachment, ends[1], e);
 	fd_close(&ends[1]);
@@ -144,7 +144,7 @@ int attachment_delay_ms(const struct rk_attachment *attachment)
 
 	if (!attachment->helper_missing)
 		return -1;
-	delay = attachment->started_ms + HELPER_INTERVAL_MS - (int64_t)clock_now_ms();
+	delay = attachment->started_ms + HELPER_INTERVAL_MS - clock_now_ms();
 	return delay > 0 ? (int)delay : 0;
 }
 

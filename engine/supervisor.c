@@ -68,7 +68,7 @@ struct supervisor {
 static void enter_phase(struct supervisor *s, enum run_phase phase, uint32_t limit_ms)
 {
 	s->phase = phase;
-	s->deadline_ms = limit_ms ? (int64_t)clock_now_ms() + limit_ms : 0;
+	s->deadline_ms = limit_ms ? clock_now_ms() + limit_ms : 0;
 }
 
 // Ends the run as failed; the caller has filled *s->error.
@@ -317,7 +317,7 @@ static void on_deadline(struct supervisor *s)
 
 static int remaining_ms(const struct supervisor *s)
 {
-	int64_t left = s->deadline_ms - (int64_t)clock_now_ms();
+	int64_t left = s->deadline_ms - clock_now_ms();
 
 	if (s->deadline_ms == 0)
 		return -1;

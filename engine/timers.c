@@ -6,7 +6,7 @@
 
 void timers_update(struct rk_timers *timers)
 {
-	timers->now_ms = clock_now_ms();
+	timers->now_ms = (uint64_t)clock_now_ms();
 }
 
 void timers_init(struct rk_timers *timers, const uint64_t delays_ms[TIMER_KIND_COUNT])

@@ -6,6 +6,7 @@
 // read a round and needs no walk of all processes (the callers have one thread).
 
 #include "nsctl/family.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 
@@ -17,7 +18,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CHILDREN_TEXT_MAX (64u << 10) // about 8000 children a round
@@ -105,21 +105,17 @@ static void reap_all(void)
 size_t family_kill(bool (*chosen)(pid_t pid), int patience_ms)
 {
 	RK_CLEANUP_FREE char *text = malloc(CHILDREN_TEXT_MAX);
-	struct timespec start, now;
+	int64_t deadline_ms = clock_now_ms() + patience_ms;
 	size_t left;
 
 	if (!text) {
 		log_error("no memory to read the list of processes to kill");
 		return 1;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (;;) {
 		reap_all();
 		left = kill_children(text, chosen);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (left == 0 || (now.tv_sec - start.tv_sec) * 1000 +
-						 (now.tv_nsec - start.tv_nsec) / 1000000 >=
-					 patience_ms)
+		if (left == 0 || clock_now_ms() >= deadline_ms)
 			return left;
 		poll(NULL, 0, 1);
 	}

@@ -13,6 +13,7 @@
 //
 // host_end() undoes whatever exists by then, in the reverse order of its making.
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "nsctl/family.h"
@@ -25,7 +26,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <time.h>
 #include <unistd.h>
 
 // The same signal through the engine and directly (a whole group was signalled) is one signal.
@@ -33,14 +33,6 @@
 #define CHILD_END_MS     6000 // the child gives its descendants 5000 ms
 #define KILL_PATIENCE_MS 5000
 #define CHILD_STATUS_MS  500 // between the end of its channel and its own
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void report(struct host *host, const struct rk_error *e)
 {
@@ -62,7 +54,7 @@ static int kill_all_now(struct host *host, struct rk_error *e)
 
 static bool is_echo(struct host *host, int number, bool from_engine)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_now_ms();
 	bool echo = host->last_signal.number == number &&
 		    host->last_signal.from_engine != from_engine &&
 		    now - host->last_signal.time_ms < SIGNAL_ECHO_MS;
@@ -83,7 +75,7 @@ static int forward_signal(struct host *host, int number, bool from_engine, struc
 	if (number == SIGTERM && host->kill_deadline_ms != 0)
 		return kill_all_now(host, e);
 	if (stops && host->kill_deadline_ms == 0)
-		host->kill_deadline_ms = now_ms() + host->config->process.stop_timeout_ms;
+		host->kill_deadline_ms = clock_now_ms() + host->config->process.stop_timeout_ms;
 	return peer_send_number(host->child_channel, MSG_SIGNAL, number, "child", e);
 }
 
@@ -193,7 +185,7 @@ static int poll_timeout_ms(const struct host *host)
 
 	if (host->kill_deadline_ms == 0)
 		return -1;
-	left = host->kill_deadline_ms - now_ms();
+	left = host->kill_deadline_ms - clock_now_ms();
 	return left < 0 ? 0 : (int)left;
 }
 

@@ -13,6 +13,7 @@
 // next ones may.
 
 #include "nsctl/init.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "nsctl/command.h"
@@ -26,19 +27,10 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define HELPER_INTERVAL_MS 1000
 #define KILL_PATIENCE_MS   5000
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void close_ends(int *ends, unsigned count)
 {
@@ -52,7 +44,7 @@ int init_start_helper(struct init *init, int *ends, struct rk_error *e)
 	int helpers[RK_MSG_FDS_MAX];
 	int rc;
 
-	init->helper_started_ms = now_ms();
+	init->helper_started_ms = clock_now_ms();
 	rc = helper_make_channels(ends, helpers, count, e);
 	if (rc < 0)
 		return rc;
@@ -90,7 +82,7 @@ static int helper_delay_ms(const struct init *init)
 
 	if (!init->helper_missing)
 		return -1;
-	delay = init->helper_started_ms + HELPER_INTERVAL_MS - now_ms();
+	delay = init->helper_started_ms + HELPER_INTERVAL_MS - clock_now_ms();
 	return delay > 0 ? (int)delay : 0;
 }
 
@@ -103,7 +95,7 @@ static void on_child_ended(struct init *init, pid_t pid, int status)
 		init->helper_pid = -1;
 		init->helper_missing = true;
 		if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-			init->helper_started_ms = now_ms();
+			init->helper_started_ms = clock_now_ms();
 	}
 }
 

@@ -1,5 +1,6 @@
 // test_dhcp.c: DISCOVER as it goes out, OFFER as it comes in, whole, cut and wrong.
 
+#include "base/clock.h"
 #include "drivers/dhcp.h"
 
 #include <criterion/criterion.h>
@@ -137,12 +138,12 @@ static void *answer(void *context)
 	uint8_t frame[RK_DHCP_FRAME_BYTES];
 	uint32_t id = 0;
 
-	frame_receive(fd, FRAMING_U16_LE, frame, sizeof(frame), frame_clock_ms() + 2000);
+	frame_receive(fd, FRAMING_U16_LE, frame, sizeof(frame), clock_now_ms() + 2000);
 	for (int i = 0; i < 4; i++)
 		id = id << 8 | frame[BOOTP_AT + 4 + i];
-	frame_send(fd, FRAMING_U16_LE, mac, sizeof(mac), frame_clock_ms() + 2000);
+	frame_send(fd, FRAMING_U16_LE, mac, sizeof(mac), clock_now_ms() + 2000);
 	make_offer(frame, id);
-	frame_send(fd, FRAMING_U16_LE, frame, sizeof(frame), frame_clock_ms() + 2000);
+	frame_send(fd, FRAMING_U16_LE, frame, sizeof(frame), clock_now_ms() + 2000);
 	return NULL;
 }
 

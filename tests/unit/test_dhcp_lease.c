@@ -1,5 +1,6 @@
 // test_dhcp_lease.c: questions with an address, answers with a lease, obtaining one.
 
+#include "base/clock.h"
 #include "drivers/dhcp_lease.h"
 
 #include <arpa/inet.h>
@@ -106,11 +107,11 @@ static void *serve(void *context)
 	for (unsigned i = 0; i < 4; i++) {
 		size_t length;
 
-		if (frame_receive(
-			    fd, FRAMING_PACKET, frame, sizeof(frame), frame_clock_ms() + 4000) < 0)
+		if (frame_receive(fd, FRAMING_PACKET, frame, sizeof(frame), clock_now_ms() + 4000) <
+			0)
 			return NULL;
 		length = answer_with(frame, answers[i]);
-		frame_send(fd, FRAMING_PACKET, frame, length, frame_clock_ms() + 4000);
+		frame_send(fd, FRAMING_PACKET, frame, length, clock_now_ms() + 4000);
 	}
 	return NULL;
 }
@@ -160,7 +161,7 @@ Test(dhcp_lease, is_cancelled_within_a_second)
 {
 	struct rk_dhcp_lease lease;
 	struct rk_error e;
-	int64_t started_ms = frame_clock_ms();
+	int64_t started_ms = clock_now_ms();
 	int asked = 0;
 	int ends[2];
 
@@ -168,7 +169,7 @@ Test(dhcp_lease, is_cancelled_within_a_second)
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
 	cr_assert_eq(
 		dhcp_lease_obtain(&lease, ends[0], 30000, second_time, &asked, &e), -ECANCELED);
-	cr_assert_lt(frame_clock_ms() - started_ms, 5000);
+	cr_assert_lt(clock_now_ms() - started_ms, 5000);
 	close(ends[1]);
 	close(ends[0]);
 }

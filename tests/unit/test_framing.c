@@ -1,5 +1,6 @@
 // test_framing.c: frames on a socket: lengths of each framing, whole and in pieces, limits.
 
+#include "base/clock.h"
 #include "drivers/framing.h"
 
 #include <criterion/criterion.h>
@@ -65,7 +66,7 @@ Test(framing, refuses_lengths_that_no_frame_has)
 Test(framing, sends_and_receives_whole_frames)
 {
 	uint8_t frame[1000], back[1000];
-	int64_t deadline_ms = frame_clock_ms() + 2000;
+	int64_t deadline_ms = clock_now_ms() + 2000;
 
 	for (size_t i = 0; i < sizeof(frame); i++)
 		frame[i] = (uint8_t)i;
@@ -79,7 +80,7 @@ Test(framing, sends_and_receives_whole_frames)
 		cr_assert_eq(frame_receive(ends[1], framing, back, 1000, deadline_ms), 1000);
 		cr_assert_arr_eq(frame, back, 1000);
 		cr_assert_eq(frame_receive(ends[1], framing, back, 13, deadline_ms), -EMSGSIZE);
-		cr_assert_eq(frame_receive(ends[0], framing, back, 1000, frame_clock_ms() + 20),
+		cr_assert_eq(frame_receive(ends[0], framing, back, 1000, clock_now_ms() + 20),
 			-ETIMEDOUT);
 		close(ends[0]);
 		if (framing == FRAMING_PACKET) // the stream still has the frame in it

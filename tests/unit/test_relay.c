@@ -2,6 +2,7 @@
 //
 // A SOCK_SEQPACKET socket is like a tap: one read or write is one frame.
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "drivers/relay.h"
 
@@ -99,7 +100,7 @@ static void expect_at_backend(const struct bench *bench, unsigned number)
 
 	fill(want, length, number);
 	cr_assert_eq(frame_receive(bench->backend, bench->framing, got, sizeof(got),
-			     frame_clock_ms() + PATIENCE_MS),
+			     clock_now_ms() + PATIENCE_MS),
 		(ssize_t)length, "frame %u", number);
 	cr_assert_arr_eq(got, want, length);
 }
@@ -117,7 +118,7 @@ Test(relay, carries_frames_of_all_sizes_both_ways_in_each_framing)
 				write(bench.tap, frame, size_of(number)), (ssize_t)size_of(number));
 			expect_at_backend(&bench, number);
 			cr_assert_eq(frame_send(bench.backend, framing, frame, size_of(number),
-					     frame_clock_ms() + PATIENCE_MS),
+					     clock_now_ms() + PATIENCE_MS),
 				0);
 			expect_from_tap(&bench, number);
 		}

@@ -1,7 +1,7 @@
 // framing.c: how Ethernet frames are told apart on the socket between a backend and its tap relay.
 
 #include "drivers/framing.h"
-#include "base/clock.h"
+#include "base/fd.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -64,29 +64,11 @@ int framing_next(enum rk_framing framing, const uint8_t *stream, size_t availabl
 	return available - prefix >= *length;
 }
 
-// 0 when one of `events` (or the end) is there, -ETIMEDOUT, -errno.
-static int wait_for(int fd, short events, int64_t deadline_ms)
-{
-	struct pollfd pollfd = {.fd = fd, .events = events};
-	int ready;
-
-	do {
-		int64_t left = deadline_ms - clock_now_ms();
-
-		if (left < 0)
-			return -ETIMEDOUT;
-		ready = poll(&pollfd, 1, (int)left);
-	} while (ready < 0 && errno == EINTR);
-	if (ready < 0)
-		return -errno;
-	return ready > 0 ? 0 : -ETIMEDOUT;
-}
-
 // One sendmsg or recvmsg when the socket is ready; bytes moved, 0 = try again, or -errno.
 static ssize_t transfer_once(int fd, struct iovec *parts, size_t count, bool out, int64_t deadline)
 {
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-	int rc = wait_for(fd, out ? POLLOUT : POLLIN, deadline);
+	int rc = fd_wait(fd, out ? POLLOUT : POLLIN, deadline);
 	ssize_t moved;
 
 	if (rc < 0)

@@ -89,33 +89,14 @@ static int api_connect(const struct slirp_ports *ports, struct rk_error *e)
 	return fd_take(&fd);
 }
 
-// Waits for bytes or the end. 0 or -errno: -ETIMEDOUT at the deadline, however the bytes came.
-static int wait_readable(int fd, uint64_t deadline_ms)
-{
-	struct pollfd event = {.fd = fd, .events = POLLIN};
-
-	for (;;) {
-		uint64_t now_ms = clock_now_ms();
-		int count;
-
-		if (now_ms >= deadline_ms)
-			return -ETIMEDOUT;
-		count = poll(&event, 1, (int)(deadline_ms - now_ms));
-		if (count > 0)
-			return 0;
-		if (count < 0 && errno != EINTR)
-			return -errno;
-	}
-}
-
 // Reads to the end of the connection, API_ANSWER_MAX - 1 bytes at most. 0 or -errno.
-static int read_answer(int fd, uint64_t deadline_ms, char *answer)
+static int read_answer(int fd, int64_t deadline_ms, char *answer)
 {
 	size_t used = 0;
 	ssize_t got;
 
 	do {
-		int rc = wait_readable(fd, deadline_ms);
+		int rc = fd_wait(fd, POLLIN, deadline_ms);
 
 		if (rc < 0)
 			return rc;
@@ -135,7 +116,7 @@ static int read_answer(int fd, uint64_t deadline_ms, char *answer)
 static int api_exchange(
 	const struct slirp_ports *ports, const char *request, char *answer, struct rk_error *e)
 {
-	uint64_t deadline_ms = clock_now_ms() + API_TIMEOUT_MS;
+	int64_t deadline_ms = clock_now_ms() + API_TIMEOUT_MS;
 	RK_CLEANUP_FD int fd = api_connect(ports, e);
 	int rc;
 

@@ -30,10 +30,11 @@ static const uint8_t watch_operation[LANE_COUNT] = {OP_TCP_WATCH_IN, OP_TCP_WATC
 
 static size_t receive_most(const struct rk_turn *turn)
 {
-	size_t part = TURN_BYTES / (turn->bulk_before + 1);
+	size_t part;
 
 	if (turn->talk == 0)
 		return LANE_LIMIT;
+	part = TURN_BYTES / (turn->bulk_before + 1);
 	return part > RECEIVE_LEAST ? part : RECEIVE_LEAST;
 }
 

@@ -22,6 +22,15 @@ teardown_file() {
 	file_end
 }
 
+# Those of source-ip.bash skip without root: here one test alone has a client on another machine.
+setup() {
+	test_start
+}
+
+teardown() {
+	test_end
+}
+
 # port_says PARENT-PORT EXPRESSION: a Python expression over one port's entry `p` of /v1/stats.
 port_says() {
 	api_body /v1/stats | json "[($2) for p in d if p['spec']['parentPort'] == $1][0]"
@@ -131,15 +140,20 @@ metric() {
 	engine_stop
 }
 
-@test "observe: without a free flow a port is paused, and datagrams of new clients are counted" {
-	local tcp udp holder
-	tcp=$(free_port) udp=$(free_port)
-	write_config "$DIR/few.ini" "127.0.0.1:$tcp:7001/tcp" "127.0.0.1:$udp:7002/udp" <<-END
+# An engine of one worker with 16 flows.
+few_flows_start() { # SPEC...
+	write_config "$DIR/few.ini" "$@" <<-END
 		[engine]
 		workers = 1
 		max-flows = 16
 	END
 	engine_start "$DIR/few.ini"
+}
+
+@test "observe: without a free flow a port is paused, and datagrams of new clients are counted" {
+	local tcp udp holder
+	tcp=$(free_port) udp=$(free_port)
+	few_flows_start "127.0.0.1:$tcp:7001/tcp" "127.0.0.1:$udp:7002/udp"
 	FILE_DIR=$DIR server_start echo "$RK_TOOLS/tcp-server" echo 127.0.0.1 7001
 	FILE_DIR=$DIR server_start udp "$RK_TOOLS/udp-server" 127.0.0.1 7002
 	tool udp-client many 127.0.0.1 "$udp" 20 || true
@@ -158,12 +172,7 @@ metric() {
 @test "observe: when one port has taken every flow, clients of another wait, and nobody is reset" {
 	local busy idle holder waiters
 	busy=$(free_port) idle=$(free_port)
-	write_config "$DIR/busy.ini" "127.0.0.1:$busy:7001/tcp" "127.0.0.1:$idle:7001/tcp" <<-END
-		[engine]
-		workers = 1
-		max-flows = 16
-	END
-	engine_start "$DIR/busy.ini"
+	few_flows_start "127.0.0.1:$busy:7001/tcp" "127.0.0.1:$idle:7001/tcp"
 	FILE_DIR=$DIR server_start echo "$RK_TOOLS/tcp-load-server" echo 127.0.0.1 7001
 	RK_TEST_ID=$MARK "$RK_TOOLS/tcp-load" hold 127.0.0.1 "$busy" 16 1 >/dev/null 2>&1 3>&- &
 	holder=$!

@@ -160,19 +160,19 @@ levels() {
 	publish v1 "$v1"
 	publish v2 "$v2"
 	publish off "$plain"
-	fetch() { remote A curl -sS --max-time 5 "$@"; }
-	assert_equal "$(fetch --local-port 5601 "http://$HOST4:$v1/")" \
-		"$CLIENT4 5601 to $HOST4 $v1"
-	assert_equal "$(fetch --local-port 5602 "http://$HOST4:$v2/")" \
-		"$CLIENT4 5602 to $HOST4 $v2"
-	assert_equal "$(fetch --local-port 5603 "http://[$HOST6]:$v1/")" \
-		"$CLIENT6 5603 to $HOST6 $v1"
-	assert_equal "$(fetch --local-port 5604 "http://[$HOST6]:$v2/")" \
-		"$CLIENT6 5604 to $HOST6 $v2"
+	named() { # HOST PORT CLIENT [COMMAND...]: from a port of its own; curl holds it for a minute after
+		local from
+		from=$(free_port)
+		assert_equal "$("${@:4}" curl -sS --max-time 5 --local-port "$from" "http://$1:$2/")" \
+			"$3 $from to $(tr -d '[]' <<<"$1") $2"
+	}
+	named "$HOST4" "$v1" "$CLIENT4" remote A
+	named "$HOST4" "$v2" "$CLIENT4" remote A
+	named "[$HOST6]" "$v1" "$CLIENT6" remote A
+	named "[$HOST6]" "$v2" "$CLIENT6" remote A
 	# A loopback client is named like any other; without the header nginx refuses.
-	assert_equal "$(curl -sS --max-time 5 --local-port 5605 "http://127.0.0.1:$v2/")" \
-		"127.0.0.1 5605 to 127.0.0.1 $v2"
-	run fetch "http://$HOST4:$plain/"
+	named 127.0.0.1 "$v2" 127.0.0.1
+	run remote A curl -sS --max-time 5 "http://$HOST4:$plain/"
 	[ "$status" -ne 0 ]
 	assert_match "$(ctl list-ports --json)" '"proxyProtocol":"v1"'
 }

@@ -32,11 +32,12 @@ teardown() {
 }
 
 remotes_start() {
-	local number=$((BASHPID % 120)) tries=1 name net
+	# Never 0: an address with that group has a shorter text, and the tests compare texts.
+	local number=$((BASHPID % 120 + 1)) tries=1 name net
 	# Two runs at the same time must not take the same networks: the name of the namespace decides.
 	until ip netns add "rksrc${number}A" 2>"$FILE_DIR/remotes.log"; do
 		[ "$tries" -lt 120 ] || { cat "$FILE_DIR/remotes.log" >&2; return 1; }
-		tries=$((tries + 1)) number=$(((number + 1) % 120))
+		tries=$((tries + 1)) number=$((number % 120 + 1))
 	done
 	REMOTE=rksrc$number
 	HOST4=198.18.$number.1 CLIENT4=198.18.$number.2 HOST6=2001:db8:$number::1

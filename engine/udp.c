@@ -35,6 +35,19 @@ void udp_release_first(struct rk_worker *worker, struct rk_udp_flow *flow)
 
 // --- the end of a flow
 
+// An idle flow has only its receive in flight. Thousands of flows may become idle within a moment,
+// and to cancel by descriptor looks at every operation of the ring.
+static void cancel_operations(struct rk_worker *worker, const struct rk_udp_flow *flow)
+{
+	if (flow->in_flight == 0 || flow->fd < 0)
+		return;
+	if (flow->receiving && flow->in_flight == 1)
+		ring_cancel_one(worker->ring, flow->fd, udp_tag(flow, OP_UDP_RECEIVE),
+			tag_make(OP_NONE, 0, 0));
+	else
+		ring_cancel(worker->ring, flow->fd, tag_make(OP_NONE, 0, 0));
+}
+
 void udp_close_flow(struct rk_worker *worker, struct rk_udp_flow *flow)
 {
 	if (flow->state == UDP_CLOSING)
@@ -46,8 +59,7 @@ void udp_close_flow(struct rk_worker *worker, struct rk_udp_flow *flow)
 	list_remove(&flow->waiting);
 	udp_table_remove(worker, flow);
 	udp_release_first(worker, flow);
-	if (flow->in_flight > 0 && flow->fd >= 0)
-		ring_cancel(worker->ring, flow->fd, tag_make(OP_NONE, 0, 0));
+	cancel_operations(worker, flow);
 }
 
 void udp_settle_flow(struct rk_worker *worker, struct rk_udp_flow *flow)
@@ -155,18 +167,56 @@ void udp_idle_timeout(struct rk_worker *worker, struct rk_timer *timer)
 	udp_settle_flow(worker, flow);
 }
 
-void udp_buffers_free(struct rk_worker *worker)
+static struct rk_node *first_starved_flow(const struct rk_udp_table *table)
+{
+	struct rk_node *first = list_first(&table->overdue);
+
+	return first ? first : list_first(&table->starved);
+}
+
+// Of a few flows each may take a part of a turn's buffers; more than buffers would be in vain.
+static void receive_starved_flows(struct rk_worker *worker)
 {
 	struct rk_node *node;
 
-	while ((node = list_first(&worker->udp_table->starved_listeners))) {
+	for (unsigned i = 0; i < DATAGRAM_BUFFER_READY; i++) {
+		struct rk_udp_flow *flow;
+
+		node = first_starved_flow(worker->udp_table);
+		if (!node)
+			return;
 		list_remove(node);
-		listener_resume(worker, RK_CONTAINER_OF(node, struct rk_listener, waiting));
+		flow = RK_CONTAINER_OF(node, struct rk_udp_flow, waiting);
+		flow->overdue = true;
+		udp_receive_from_child(worker, flow);
 	}
-	while ((node = list_first(&worker->udp_table->starved))) {
-		list_remove(node);
-		udp_receive_from_child(worker, RK_CONTAINER_OF(node, struct rk_udp_flow, waiting));
+}
+
+// Whoever still waits has no operation that could begin the next turn, and those who receive may
+// have nothing to receive: a receive that nobody has (ports count from 1) is cancelled, which
+// completes.
+static void ask_for_turn(struct rk_worker *worker)
+{
+	ring_cancel_one(worker->ring, worker->mailbox[0], tag_make(OP_UDP_LISTENER, 0, 0),
+		tag_make(OP_NONE, 0, 0));
+}
+
+// A listener alone has its turn: under a flood one takes every buffer that there is.
+void udp_buffers_free(struct rk_worker *worker)
+{
+	struct rk_udp_table *table = worker->udp_table;
+	struct rk_node *listener = list_first(&table->starved_listeners);
+	bool flows = first_starved_flow(table) && (table->flows_turn || !listener);
+
+	table->flows_turn = !flows;
+	if (flows) {
+		receive_starved_flows(worker);
+	} else if (listener) {
+		list_remove(listener);
+		listener_resume(worker, RK_CONTAINER_OF(listener, struct rk_listener, waiting));
 	}
+	if (first_starved_flow(table) || list_first(&table->starved_listeners))
+		ask_for_turn(worker);
 }
 
 void udp_close_flows(struct rk_worker *worker, const struct rk_share *share)

@@ -8,6 +8,12 @@
 // runs out the flow's socket is closed and the slot is free. A datagram lives in one ring buffer
 // from its receive to the completion of its send, so flows themselves hold no memory for data.
 //
+// When the buffers of a turn are all taken, whoever found none waits: flows and listeners take
+// turns from then on (udp_buffers_free()), in which one listener, or as many flows as there are
+// buffers, receive anew. A flow that again found nothing goes first in the next turn of flows, so
+// nobody is passed over for ever, and a flood of new clients does not hold up the answers to old
+// ones.
+//
 // States: UDP_WAITING (no socket in the pool: the first datagram is kept, later ones are dropped
 // and counted), UDP_OPEN, UDP_CLOSING (operations in flight are cancelled and drained).
 #pragma once
@@ -28,6 +34,7 @@ struct rk_udp_flow {
 	uint8_t state;      // enum rk_udp_state
 	bool receiving;     // a receive from the child is in flight
 	bool answered;      // the child sent something
+	bool overdue;       // found no buffer, and has got nothing since
 	uint16_t in_flight; // operations
 	int fd;             // child's socket, connected; -1 in UDP_WAITING
 	uint32_t hash;
@@ -66,7 +73,9 @@ struct rk_udp_table {
 	uint32_t mask;
 	uint64_t seed;
 	struct rk_list starved;           // flows that wait for a datagram buffer
-	struct rk_list starved_listeners; // listeners that do
+	struct rk_list overdue;           // those that had a turn in vain: they go first
+	struct rk_list starved_listeners; // listeners that wait for one
+	bool flows_turn;                  // the next turn is the flows'
 	uint32_t firsts;                  // first datagrams kept
 	struct rk_udp_sending sending[DATAGRAM_BUFFER_COUNT];
 };
@@ -84,6 +93,7 @@ void udp_send_empty_complete(struct rk_worker *worker, const struct rk_completio
 
 void udp_pool_filled(struct rk_worker *worker, enum rk_socket_kind kind);
 void udp_idle_timeout(struct rk_worker *worker, struct rk_timer *timer);
+// The end of a turn of the loop: a few of those who found no buffer receive again.
 void udp_buffers_free(struct rk_worker *worker);
 // Ends the flows of one port, or of all (NULL).
 void udp_close_flows(struct rk_worker *worker, const struct rk_share *share);

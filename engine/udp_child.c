@@ -155,6 +155,7 @@ static void flow_answered(struct rk_worker *worker, struct rk_udp_flow *flow)
 static void child_datagram(
 	struct rk_worker *worker, struct rk_udp_flow *flow, const struct rk_completion *completion)
 {
+	flow->overdue = false;
 	flow_answered(worker, flow);
 	if (completion->flags & RING_BUFFER)
 		udp_send_to_client(worker, flow, completion->buffer, (uint32_t)completion->result);
@@ -168,7 +169,9 @@ static void child_receive_ended(struct rk_worker *worker, struct rk_udp_flow *fl
 		flow_refused(worker, flow);
 	} else if (result == -ENOBUFS) {
 		count_one(udp_counters(flow), COUNT_BUFFER_WAITS);
-		list_append(&worker->udp_table->starved, &flow->waiting);
+		list_append(
+			flow->overdue ? &worker->udp_table->overdue : &worker->udp_table->starved,
+			&flow->waiting);
 	} else if (result < 0) {
 		udp_fail_flow(worker, flow, ERROR_FROM_CHILD, -result);
 	} else {

@@ -90,6 +90,7 @@ int udp_table_open(struct rk_worker *worker)
 		return -ENOMEM;
 	}
 	list_init(&table->starved);
+	list_init(&table->overdue);
 	list_init(&table->starved_listeners);
 	worker->udp_table = table;
 	return 0;

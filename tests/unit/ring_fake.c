@@ -30,6 +30,7 @@ static struct {
 	unsigned operation_count;
 	struct rk_completion completions[COMPLETIONS_MAX];
 	unsigned completion_count;
+	unsigned searches;
 	unsigned idle_waits; // in a row
 	struct {
 		unsigned char *memory;
@@ -129,6 +130,7 @@ static void fake_poll(struct rk_ring *ring, int fd, uint32_t events, uint64_t ta
 static void fake_cancel(struct rk_ring *ring, int fd, uint64_t tag)
 {
 	(void)ring;
+	fake.searches++;
 	for (unsigned i = 0; i < fake.operation_count; i++)
 		if (fake.operations[i].fd == fd)
 			fake.operations[i].cancelled = true;
@@ -254,6 +256,16 @@ unsigned fake_index_of(enum rk_operation operation)
 
 	cr_assert_not_null(found, "operation %u is not in flight", operation);
 	return (unsigned)(found - fake.operations);
+}
+
+unsigned fake_completions(void)
+{
+	return fake.completion_count;
+}
+
+unsigned fake_searches(void)
+{
+	return fake.searches;
 }
 
 static void answer(unsigned index, struct rk_completion completion)

@@ -219,6 +219,7 @@ static void expect_nothing_left(const struct rig *rig, const char *about)
 	cr_expect_not(rig->share->listeners[0].parked, "%s: a client is parked", about);
 	cr_expect_eq(rig->share->listeners[0].pending, 0, "%s: a client is pending", about);
 	cr_expect(list_is_empty(&worker->udp_table->starved), "%s: UDP flow waits", about);
+	cr_expect(list_is_empty(&worker->udp_table->overdue), "%s: UDP flow is overdue", about);
 	cr_expect(list_is_empty(&worker->udp_table->starved_listeners), "%s: listener", about);
 	for (uint32_t i = 0; i <= worker->udp_table->mask; i++)
 		cr_expect_eq(worker->udp_table->buckets[i], 0, "%s: bucket", about);

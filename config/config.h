@@ -16,6 +16,7 @@
 
 enum rk_tristate { TRISTATE_AUTO, TRISTATE_TRUE, TRISTATE_FALSE };
 enum rk_io_mode { IO_AUTO, IO_URING, IO_EPOLL };
+enum rk_bulk_mode { BULK_MODE_AUTO, BULK_MODE_COPY, BULK_MODE_SPLICE };
 enum rk_copy_up_mode { COPY_UP_TMPFS_SYMLINK };
 enum rk_subid_source { SUBID_AUTO, SUBID_DYNAMIC, SUBID_STATIC };
 enum rk_propagation {
@@ -43,6 +44,7 @@ struct rk_config {
 		char *state_dir;  // "" = a fresh directory
 		uint32_t workers; // 0 = one per online CPU
 		enum rk_io_mode io;
+		enum rk_bulk_mode bulk;
 		enum rk_log_level log_level;
 		enum rk_log_format log_format;
 		uint32_t udp_idle_timeout_ms;

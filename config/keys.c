@@ -28,6 +28,7 @@
 #define STRINGS(member) .type = KEY_STRINGS, .offset = PLACE(struct rk_string_list, member)
 #define PORTS(member)   .type = KEY_PORTS, .offset = PLACE(struct rk_port_list, member)
 
+static const char *const bulk_names[] = {"auto", "copy", "splice", NULL};
 static const char *const io_names[] = {"auto", "io_uring", "epoll", NULL};
 static const char *const log_level_names[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_format_names[] = {"text", "json", NULL};
@@ -68,6 +69,10 @@ const struct rk_key rk_keys[] = {
 	{"engine", "io", CHOICE(engine.io, io_names), .initial = "auto",
 		.help = "Kernel interface of the data plane; auto: io_uring where the kernel permits "
 			"it, else epoll."},
+	{"engine", "bulk", CHOICE(engine.bulk, bulk_names), .initial = "auto",
+		.help = "How connections that send in bulk are moved: copy, through buffers of the "
+			"engine, splice, through pipes, or auto: by what costs less processor time "
+			"here, which is measured on the traffic itself."},
 	{"engine", "log-level", CHOICE(engine.log_level, log_level_names), .initial = "info",
 		.help = "The least important records that are still written to stderr."},
 	{"engine", "log-format", CHOICE(engine.log_format, log_format_names), .initial = "text",

@@ -70,6 +70,10 @@ enum worker_figure {
 	WORKER_HELPERS,
 	WORKER_HELPER_LOSSES,
 	WORKER_LOST_SOCKETS,
+	WORKER_SPLICES,
+	WORKER_PIPES,
+	WORKER_COPIED,
+	WORKER_SPLICED,
 };
 static uint64_t worker_figure(const struct rk_metrics *metrics, size_t row, unsigned index)
 {
@@ -91,6 +95,10 @@ static uint64_t worker_figure(const struct rk_metrics *metrics, size_t row, unsi
 		[WORKER_HELPERS] = stats->helper_channels,
 		[WORKER_HELPER_LOSSES] = stats->helper_losses,
 		[WORKER_LOST_SOCKETS] = stats->lost_sockets,
+		[WORKER_SPLICES] = stats->bulk.splices,
+		[WORKER_PIPES] = stats->bulk.pipes,
+		[WORKER_COPIED] = stats->bulk.copied,
+		[WORKER_SPLICED] = stats->bulk.spliced,
 	};
 
 	return stats->broken && index != WORKER_UP ? METRIC_UNKNOWN : figures[index];
@@ -252,6 +260,14 @@ const struct metric metric_table[] = {
 	WORKER("counter", "lost_sockets_total", worker_figure,
 		"Messages of the helper for whose sockets there were no descriptors.",
 		{NULL, WORKER_LOST_SOCKETS}),
+	WORKER("gauge", "splices", worker_figure,
+		"Whether flows that send in bulk are spliced now (1) or copied (0).",
+		{NULL, WORKER_SPLICES}),
+	WORKER("gauge", "pipes", worker_figure, "Pipes that flows use to splice.",
+		{NULL, WORKER_PIPES}),
+	WORKER("counter", "bulk_bytes_total", worker_figure,
+		"Bytes of flows that send in bulk, by how they were moved.",
+		{"way=\"copy\"", WORKER_COPIED}, {"way=\"splice\"", WORKER_SPLICED}),
 	WORKER("counter", "timers_total", worker_timer, "Timers that ran out.",
 		{"kind=\"connect\"", TIMER_CONNECT}, {"kind=\"half_closed\"", TIMER_HALF_CLOSED},
 		{"kind=\"pause\"", TIMER_PAUSE}, {"kind=\"udp_idle\"", TIMER_UDP_IDLE},

@@ -5,7 +5,8 @@
 // receive is given a limit (what the lane may still hold), so a slow reader stops its sender
 // through the kernel's own flow control. A small segment is copied behind the last one when it
 // fits there, so that many tiny reads cannot pin many buffers: two neighbours always hold more
-// than one buffer's size together, which bounds the queue.
+// than one buffer's size together, which bounds the queue. A direction that sends in bulk may use a
+// pipe instead, see tcp_splice.c.
 #pragma once
 
 #include "engine/ring.h"
@@ -27,11 +28,16 @@ enum rk_lane_flags {
 	LANE_EOF = 1 << 3,       // the source ended: nothing more will come
 	LANE_BROKEN = 1 << 4,    // ... by a reset, which is passed on behind the queued bytes
 	LANE_DONE = 1 << 5,      // FIN passed on: nothing more will happen
-	LANE_BLOCKED = 1 << 6,   // the half-closed destination is full: send when it is writable
+	LANE_BLOCKED = 1 << 6,   // the destination is full: go on when it is writable
+	LANE_SPLICED = 1 << 7,   // has a pipe, receives nothing (tcp_splice.c)
 };
 
 struct rk_lane {
-	uint8_t flags;  // enum rk_lane_flags
+	uint16_t flags; // enum rk_lane_flags
+	uint8_t pipe;   // LANE_SPLICED: number of the worker's pipe that it uses
+	uint8_t small;  // ... and how often in a row it moved little
+	uint32_t bulk;  // bytes received since a receive brought little
+	uint32_t piped; // in the pipe
 	uint16_t head;  // index of the first segment
 	uint16_t count; // segments queued
 	uint16_t start; // bytes of the first segment that are gone
@@ -43,6 +49,10 @@ struct rk_lane {
 };
 _Static_assert(STREAM_BUFFER_SIZE <= UINT16_MAX, "a segment's length fits");
 
+static inline bool lane_is_empty(const struct rk_lane *lane)
+{
+	return lane->bytes == 0 && lane->piped == 0;
+}
 // What to ask a receive for now; 0 = the lane is full.
 size_t lane_room(const struct rk_lane *lane, uint32_t buffers_held);
 // Queues `length` bytes that start in `buffer`; *held counts the buffers that lanes hold. 0, or

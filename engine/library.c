@@ -108,6 +108,7 @@ static int start(struct rk_engine *engine, const struct rk_engine_options *optio
 	const struct rk_plane_options plane = {
 		.workers = plane_choose_workers(config->engine.workers),
 		.io = config->engine.io,
+		.bulk = config->engine.bulk,
 		.max_flows = config->engine.max_flows,
 		.pool_size = config->engine.pool_size,
 		.udp_idle_timeout_ms = config->engine.udp_idle_timeout_ms,

@@ -37,6 +37,16 @@ static inline void list_append(struct rk_list *list, struct rk_node *node)
 	node->previous->next = node;
 	list->head.previous = node;
 }
+// Makes `list` what `from` was, which is empty afterwards.
+static inline void list_take_all(struct rk_list *list, struct rk_list *from)
+{
+	list_init(list);
+	if (list_is_empty(from))
+		return;
+	list->head = from->head;
+	list->head.next->previous = list->head.previous->next = &list->head;
+	list_init(from);
+}
 // Does nothing for a node that is in no list.
 static inline void list_remove(struct rk_node *node)
 {

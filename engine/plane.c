@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "base/msg.h"
+#include "engine/bulk.h"
 #include "engine/plane_internal.h"
 #include "engine/sockets.h"
 
@@ -34,8 +35,9 @@ uint32_t plane_choose_workers(uint32_t configured)
 	return configured < RK_MSG_FDS_MAX ? configured : RK_MSG_FDS_MAX;
 }
 
-// Fits pools and flows into RLIMIT_NOFILE: a TCP flow has two descriptors, a pool holds up to four
-// kinds of sockets. So a worker never accepts a client for whose other half no descriptor is left.
+// Fits pools, pipes and flows into RLIMIT_NOFILE: a TCP flow has two descriptors, and so has a
+// pipe, a pool holds up to four kinds of sockets. So a worker never accepts a client for whose
+// other half no descriptor is left.
 static void fit_descriptors(struct rk_plane_options *options)
 {
 	struct rlimit limit = {.rlim_cur = 1024};
@@ -49,6 +51,8 @@ static void fit_descriptors(struct rk_plane_options *options)
 		       : 0;
 	if (options->pool_size > each / 16)
 		options->pool_size = each / 16 > POOL_SIZE_MIN ? each / 16 : POOL_SIZE_MIN;
+	options->pipes = bulk_pipes(options->bulk, options->workers, each);
+	each -= 2 * options->pipes;
 	options->descriptors = each > SOCKET_KIND_COUNT * options->pool_size
 				       ? each - SOCKET_KIND_COUNT * options->pool_size
 				       : 0;

@@ -26,6 +26,7 @@ struct rk_plane;
 struct rk_plane_options {
 	uint32_t workers; // > 0
 	enum rk_io_mode io;
+	enum rk_bulk_mode bulk;
 	uint32_t max_flows; // per worker; both are lowered to what RLIMIT_NOFILE allows
 	uint32_t pool_size; // child sockets kept ready per worker and kind
 	uint32_t udp_idle_timeout_ms;
@@ -35,6 +36,7 @@ struct rk_plane_options {
 	// Set by the plane: what a worker may open for flows and for listeners beyond the first
 	// few.
 	uint32_t descriptors;
+	uint32_t pipes; // set by the plane: of a worker, see bulk.h
 };
 
 // What a port is, the worst of what is true now. Nothing of it is a flag that somebody set and has
@@ -105,6 +107,11 @@ struct rk_worker_stats {
 	uint64_t helper_losses;     // ... and that ended
 	uint64_t lost_sockets;      // messages of the helper whose sockets found no descriptor
 	uint64_t timers[TIMER_KIND_COUNT];
+	struct { // see bulk.h
+		bool splices;   // flows in bulk are spliced now
+		uint32_t pipes; // lent to flows
+		uint64_t copied, spliced; // bytes of flows in bulk
+	} bulk;
 	struct {
 		uint32_t ready;     // sockets
 		uint32_t requested; // asked for, not yet here

@@ -51,6 +51,7 @@ static int start_plane(
 	const struct rk_plane_options options = {
 		.workers = config->engine.workers,
 		.io = config->engine.io,
+		.bulk = config->engine.bulk,
 		.max_flows = config->engine.max_flows,
 		.pool_size = config->engine.pool_size,
 		.udp_idle_timeout_ms = config->engine.udp_idle_timeout_ms,

@@ -58,7 +58,7 @@ static void end_pending(struct rk_worker *worker, struct rk_tcp_flow *flow)
 		listener_pending_ended(worker, listener);
 }
 
-// Starts TCP_CLOSING; flow_settle() ends it.
+// Starts TCP_CLOSING; tcp_settle_flow() ends it.
 void tcp_close_flow(struct rk_worker *worker, struct rk_tcp_flow *flow, bool reset)
 {
 	if (flow->state == TCP_CLOSING)
@@ -68,13 +68,15 @@ void tcp_close_flow(struct rk_worker *worker, struct rk_tcp_flow *flow, bool res
 	end_pending(worker, flow);
 	timer_stop(&flow->timer);
 	list_remove(&flow->waiting);
+	list_remove(&flow->ready);
+	for (unsigned i = 0; i < LANE_COUNT; i++)
+		tcp_splice_release(worker, &flow->lanes[i]);
 	for (unsigned i = 0; i < LANE_COUNT && flow->in_flight > 0; i++)
 		if (flow->fds[i] >= 0)
 			ring_cancel(worker->ring, flow->fds[i], tag_make(OP_NONE, 0, 0));
 }
 
-// The last thing that every entry to this file does with a flow.
-static void flow_settle(struct rk_worker *worker, struct rk_tcp_flow *flow)
+void tcp_settle_flow(struct rk_worker *worker, struct rk_tcp_flow *flow)
 {
 	if (flow->state == TCP_CLOSING && flow->in_flight == 0)
 		flow_free(worker, flow);
@@ -232,7 +234,7 @@ void tcp_open(struct rk_worker *worker, struct rk_listener *listener, int fd)
 		tcp_drop_bogus_client(worker, flow, -result);
 		tcp_fail_flow(worker, flow, ERROR_ACCEPT, -result);
 	}
-	flow_settle(worker, flow);
+	tcp_settle_flow(worker, flow);
 }
 
 void tcp_pool_filled(struct rk_worker *worker, enum rk_socket_kind kind)
@@ -246,7 +248,7 @@ void tcp_pool_filled(struct rk_worker *worker, enum rk_socket_kind kind)
 
 		list_remove(node);
 		flow_connect(worker, flow);
-		flow_settle(worker, flow);
+		tcp_settle_flow(worker, flow);
 	}
 }
 
@@ -258,7 +260,7 @@ void tcp_pool_starved(struct rk_worker *worker, enum rk_socket_kind kind, int er
 		struct rk_tcp_flow *flow = RK_CONTAINER_OF(node, struct rk_tcp_flow, waiting);
 
 		tcp_fail_flow(worker, flow, ERROR_SOCKET, error);
-		flow_settle(worker, flow);
+		tcp_settle_flow(worker, flow);
 	}
 }
 
@@ -268,7 +270,7 @@ void tcp_connect_timeout(struct rk_worker *worker, struct rk_timer *timer)
 
 	tcp_fail_flow(
 		worker, flow, flow->state == TCP_WAITING ? ERROR_SOCKET : ERROR_CONNECT, ETIMEDOUT);
-	flow_settle(worker, flow);
+	tcp_settle_flow(worker, flow);
 }
 
 // To a server that expects it, before the client's first byte. 0 or -errno.
@@ -358,7 +360,7 @@ void tcp_complete(struct rk_worker *worker, const struct rk_completion *completi
 		tcp_watch_complete(worker, flow, operation == OP_TCP_WATCH_OUT, completion);
 		break;
 	}
-	flow_settle(worker, flow);
+	tcp_settle_flow(worker, flow);
 }
 
 void tcp_reset_all(struct rk_worker *worker)
@@ -369,6 +371,6 @@ void tcp_reset_all(struct rk_worker *worker)
 		if (!(slot->generation & 1u))
 			continue;
 		tcp_close_flow(worker, (struct rk_tcp_flow *)slot, true);
-		flow_settle(worker, (struct rk_tcp_flow *)slot);
+		tcp_settle_flow(worker, (struct rk_tcp_flow *)slot);
 	}
 }

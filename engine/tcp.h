@@ -30,7 +30,8 @@ struct rk_tcp_flow {
 	bool reset;          // close with RST
 	bool reset_counted;  // that one end reset it
 	uint16_t in_flight;  // operations
-	uint8_t watched;     // bit per lane: its source, half-closed, is polled
+	uint8_t watched;     // bit per lane: its source is polled (tcp_watch.c)
+	uint8_t unwatched;   // ... and that poll is being cancelled
 	int fds[LANE_COUNT]; // [LANE_IN] client, [LANE_OUT] child: lane i reads fds[i], writes
 			     // fds[!i]
 	struct rk_share *share;
@@ -43,6 +44,7 @@ struct rk_tcp_flow {
 	uint64_t bytes[LANE_COUNT];
 	struct rk_timer timer;
 	struct rk_node waiting; // in the pool's queue, or in the worker's queue for buffers
+	struct rk_node ready;   // in the worker's queue of flows that splice on in the next turn
 	struct rk_lane lanes[LANE_COUNT];
 };
 
@@ -65,5 +67,9 @@ void tcp_turn_end(struct rk_worker *worker);
 void tcp_buffers_free(struct rk_worker *worker);
 // Whether tcp_buffers_free() has more to do, without waiting for anything.
 bool tcp_buffers_wanted(const struct rk_worker *worker);
+// Flows that moved their share of the last turn splice on.
+void tcp_splice_ready(struct rk_worker *worker);
+// Whether tcp_splice_ready() has something to do.
+bool tcp_splice_wanted(const struct rk_worker *worker);
 // Ends every flow of the worker with RST.
 void tcp_reset_all(struct rk_worker *worker);

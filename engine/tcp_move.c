@@ -4,16 +4,15 @@
 // lane holds, and its completion makes room for the next receive; both may be in flight. A receive
 // that finds no buffer puts its flow into the worker's queue of starved flows, which
 // tcp_buffers_free() serves. The end of a source is passed on behind its last byte; from then on
-// the source is watched, for a reset and for room to send into it.
+// the source is watched, for a reset and for room to send into it (tcp_watch.c). Who sends in bulk
+// may splice instead (tcp_splice.c).
 
 #include "engine/tcp_internal.h"
 
 #include <errno.h>
-#include <poll.h>
 
 static const uint8_t receive_operation[LANE_COUNT] = {OP_TCP_RECEIVE_IN, OP_TCP_RECEIVE_OUT};
 static const uint8_t send_operation[LANE_COUNT] = {OP_TCP_SEND_IN, OP_TCP_SEND_OUT};
-static const uint8_t watch_operation[LANE_COUNT] = {OP_TCP_WATCH_IN, OP_TCP_WATCH_OUT};
 
 // Flows that wait for buffers get them in turns, so few and so little at a time that all of a turn
 // find some: a receive may bring twice what it was given, and a flow has two lanes.
@@ -25,10 +24,9 @@ static const uint8_t watch_operation[LANE_COUNT] = {OP_TCP_WATCH_IN, OP_TCP_WATC
 // each asks for its part of it, but not for so little that the operations cost more than the bytes.
 #define TURN_BYTES    ((size_t)1024 * 1024)
 #define RECEIVE_LEAST ((size_t)2 * STREAM_BUFFER_SIZE)
-#define RECEIVE_TALK  ((size_t)STREAM_BUFFER_SIZE / 2) // less than this is little
 #define TALK_TURNS    64u
 
-static size_t receive_most(const struct rk_turn *turn)
+size_t tcp_turn_part(const struct rk_turn *turn)
 {
 	size_t part;
 
@@ -38,11 +36,11 @@ static size_t receive_most(const struct rk_turn *turn)
 	return part > RECEIVE_LEAST ? part : RECEIVE_LEAST;
 }
 
-static void turn_add(struct rk_turn *turn, size_t received)
+void tcp_turn_add(struct rk_turn *turn, size_t moved)
 {
-	if (received < RECEIVE_TALK)
+	if (moved < RECEIVE_TALK)
 		turn->talk = TALK_TURNS;
-	else if (received >= RECEIVE_LEAST)
+	else if (moved >= RECEIVE_LEAST)
 		turn->bulk++;
 }
 
@@ -97,31 +95,23 @@ static void lane_starve(struct rk_worker *worker, struct rk_tcp_flow *flow, unsi
 
 // While flows wait for buffers everybody queues behind them: a few that receive without a pause
 // would take all that one turn has, each turn anew.
-static void lane_receive(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
+void tcp_lane_receive(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
 {
 	const struct rk_lane *lane = &flow->lanes[index];
 
-	if (lane->flags & (LANE_RECEIVING | LANE_EOF))
+	if (lane->flags & (LANE_RECEIVING | LANE_EOF | LANE_SPLICED))
+		return;
+	if (tcp_splice_begin(worker, flow, index))
 		return;
 	if (list_first(&worker->starved))
 		lane_starve(worker, flow, index);
 	else
-		lane_receive_some(worker, flow, index, receive_most(&worker->turn));
+		lane_receive_some(worker, flow, index, tcp_turn_part(&worker->turn));
 }
 
 // --- sending
 
-// Polls the half-closed source of a lane: for a reset, and to send there (see SEND_NOW).
-static void watch_source(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
-{
-	if (flow->watched & 1u << index)
-		return;
-	flow->watched |= (uint8_t)(1u << index);
-	flow->in_flight++;
-	ring_poll(worker->ring, flow->fds[index], POLLOUT, tcp_tag(flow, watch_operation[index]));
-}
-
-static void lane_send(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
+void tcp_lane_send(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
 {
 	struct rk_lane *lane = &flow->lanes[index];
 	bool half_closed = flow->lanes[!index].flags & LANE_EOF;
@@ -162,8 +152,7 @@ static void lane_finish(struct rk_worker *worker, struct rk_tcp_flow *flow, unsi
 	timer_start(&worker->timers, &flow->timer, TIMER_HALF_CLOSED);
 }
 
-static void lane_ended(
-	struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index, int error)
+void tcp_lane_ended(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index, int error)
 {
 	struct rk_lane *lane = &flow->lanes[index];
 
@@ -174,11 +163,37 @@ static void lane_ended(
 		tcp_note_error(worker, flow,
 			index == LANE_IN ? ERROR_FROM_CLIENT : ERROR_FROM_CHILD, error);
 	}
-	if (lane->bytes == 0)
+	if (lane_is_empty(lane))
 		lane_finish(worker, flow, index);
 }
 
+void tcp_source_failed(
+	struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index, int error)
+{
+	count_reset(flow, index, error);
+	tcp_fail_flow(worker, flow, index == LANE_IN ? ERROR_FROM_CLIENT : ERROR_FROM_CHILD, error);
+}
+
+void tcp_send_failed(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index, int error)
+{
+	count_reset(flow, !index, error);
+	tcp_fail_flow(worker, flow, index == LANE_IN ? ERROR_TO_CHILD : ERROR_TO_CLIENT, error);
+}
+
 // --- completions
+
+// Bulk is what never brings little in between.
+static void count_received(struct rk_worker *worker, struct rk_lane *lane, size_t received)
+{
+	tcp_turn_add(&worker->turn, received);
+	if (received < RECEIVE_TALK) {
+		lane->bulk = 0;
+		return;
+	}
+	bulk_moved(&worker->bulk, BULK_COPY, received);
+	if (lane->bulk < LANE_LIMIT)
+		lane->bulk += (uint32_t)received;
+}
 
 void tcp_receive_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index,
 	const struct rk_completion *completion)
@@ -187,7 +202,7 @@ void tcp_receive_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, un
 	int result = completion->result;
 
 	if (!(completion->flags & RING_MORE)) {
-		lane->flags &= (uint8_t)~LANE_RECEIVING;
+		lane->flags &= (uint16_t)~LANE_RECEIVING;
 		flow->in_flight--;
 	}
 	if (flow->state == TCP_CLOSING) {
@@ -197,22 +212,22 @@ void tcp_receive_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, un
 	}
 	if (result > 0) {
 		flow->active_ms = worker->timers.now_ms;
-		turn_add(&worker->turn, (size_t)result);
+		count_received(worker, lane, (size_t)result);
 		if (lane_push(lane, worker->ring, completion->buffer, (uint32_t)result,
 			    &worker->stream_buffers_held) < 0) {
 			tcp_fail_flow(worker, flow,
 				index == LANE_IN ? ERROR_FROM_CLIENT : ERROR_FROM_CHILD, ENOBUFS);
 			return;
 		}
-		lane_send(worker, flow, index);
-		lane_receive(worker, flow, index);
+		tcp_lane_send(worker, flow, index);
+		tcp_lane_receive(worker, flow, index);
 	} else if (result == -ENOBUFS) {
 		count_one(&flow->share->counters, COUNT_BUFFER_WAITS);
 		lane_starve(worker, flow, index);
 	} else if (index == LANE_IN && tcp_drop_bogus_client(worker, flow, -result)) {
 		tcp_fail_flow(worker, flow, ERROR_ACCEPT, -result);
 	} else {
-		lane_ended(worker, flow, index, -result);
+		tcp_lane_ended(worker, flow, index, -result);
 	}
 }
 
@@ -222,19 +237,17 @@ void tcp_send_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsig
 	struct rk_counters *counters = &flow->share->counters;
 	struct rk_lane *lane = &flow->lanes[index];
 
-	lane->flags &= (uint8_t)~LANE_SENDING;
+	lane->flags &= (uint16_t)~LANE_SENDING;
 	flow->in_flight--;
 	if (flow->state == TCP_CLOSING)
 		return;
 	if (completion->result == -EAGAIN) {
 		lane->flags |= LANE_BLOCKED;
-		watch_source(worker, flow, !index);
+		tcp_watch(worker, flow, !index);
 		return;
 	}
 	if (completion->result < 0) {
-		count_reset(flow, !index, -completion->result);
-		tcp_fail_flow(worker, flow, index == LANE_IN ? ERROR_TO_CHILD : ERROR_TO_CLIENT,
-			-completion->result);
+		tcp_send_failed(worker, flow, index, -completion->result);
 		return;
 	}
 	count_add(counters, index == LANE_IN ? COUNT_BYTES_IN : COUNT_BYTES_OUT,
@@ -243,17 +256,21 @@ void tcp_send_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsig
 	flow->active_ms = worker->timers.now_ms;
 	lane_pop(lane, worker->ring, (uint32_t)completion->result, &worker->stream_buffers_held);
 	if (lane->bytes > 0)
-		lane_send(worker, flow, index);
+		tcp_lane_send(worker, flow, index);
 	else if (lane->flags & LANE_EOF)
 		lane_finish(worker, flow, index);
-	if (flow->state == TCP_OPEN)
-		lane_receive(worker, flow, index);
+	if (flow->state != TCP_OPEN)
+		return;
+	if (lane->flags & LANE_SPLICED)
+		tcp_splice(worker, flow, index);
+	else
+		tcp_lane_receive(worker, flow, index);
 }
 
 void tcp_start_lanes(struct rk_worker *worker, struct rk_tcp_flow *flow)
 {
-	lane_receive(worker, flow, LANE_IN);
-	lane_receive(worker, flow, LANE_OUT);
+	tcp_lane_receive(worker, flow, LANE_IN);
+	tcp_lane_receive(worker, flow, LANE_OUT);
 }
 
 // --- flows that wait for buffers
@@ -274,7 +291,7 @@ void tcp_buffers_free(struct rk_worker *worker)
 		for (unsigned lane = 0; lane < LANE_COUNT; lane++) {
 			if (!(flow->lanes[lane].flags & LANE_STARVED))
 				continue;
-			flow->lanes[lane].flags &= (uint8_t)~LANE_STARVED;
+			flow->lanes[lane].flags &= (uint16_t)~LANE_STARVED;
 			lane_receive_some(worker, flow, lane, STARVED_BYTES);
 		}
 	}
@@ -283,50 +300,4 @@ void tcp_buffers_free(struct rk_worker *worker)
 bool tcp_buffers_wanted(const struct rk_worker *worker)
 {
 	return list_first(&worker->starved) && worker->stream_buffers_held < STREAM_BUFFER_COUNT;
-}
-
-// --- half-closed flows
-
-// Whether the source of a lane has ended and so has what goes there. The kernel reports such a
-// socket as hung up, which is no reset: the lane may still hold bytes of it for a slow reader.
-static bool both_ways_ended(const struct rk_tcp_flow *flow, unsigned index)
-{
-	return flow->lanes[!index].flags & LANE_DONE;
-}
-
-void tcp_half_closed_timeout(struct rk_worker *worker, struct rk_timer *timer)
-{
-	struct rk_tcp_flow *flow = RK_CONTAINER_OF(timer, struct rk_tcp_flow, timer);
-
-	for (unsigned i = 0; i < LANE_COUNT; i++)
-		if (flow->lanes[i].flags & LANE_EOF && !both_ways_ended(flow, i))
-			watch_source(worker, flow, i);
-}
-
-void tcp_watch_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index,
-	const struct rk_completion *completion)
-{
-	short broken = both_ways_ended(flow, index) ? POLLERR : POLLERR | POLLHUP;
-	struct rk_lane *back = &flow->lanes[!index];
-
-	if (!(completion->flags & RING_MORE)) {
-		flow->watched &= (uint8_t) ~(1u << index);
-		flow->in_flight--;
-	}
-	if (flow->state == TCP_CLOSING)
-		return;
-	if (completion->result < 0 || completion->result & broken) {
-		int error = completion->result < 0 ? -completion->result : ECONNRESET;
-
-		count_reset(flow, index, error);
-		tcp_fail_flow(worker, flow, index == LANE_IN ? ERROR_FROM_CLIENT : ERROR_FROM_CHILD,
-			error);
-		return;
-	}
-	if (!(completion->flags & RING_MORE) && !both_ways_ended(flow, index))
-		watch_source(worker, flow, index);
-	if (back->flags & LANE_BLOCKED && completion->result & POLLOUT) {
-		back->flags &= (uint8_t)~LANE_BLOCKED;
-		lane_send(worker, flow, !index);
-	}
 }

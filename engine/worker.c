@@ -91,7 +91,8 @@ static void run_timers(struct rk_worker *worker)
 // How long to sleep: until the earliest deadline, or a little when there was work just now.
 static int64_t next_wait_ms(const struct rk_worker *worker)
 {
-	int64_t wait = tcp_buffers_wanted(worker) ? 0 : timers_wait_ms(&worker->timers);
+	bool more = tcp_buffers_wanted(worker) || tcp_splice_wanted(worker);
+	int64_t wait = more ? 0 : timers_wait_ms(&worker->timers);
 
 	return worker->worked && (wait < 0 || wait > TRIM_AFTER_MS) ? TRIM_AFTER_MS : wait;
 }
@@ -99,15 +100,16 @@ static int64_t next_wait_ms(const struct rk_worker *worker)
 // After work, a sleep without any completion: the buffers' memory is not needed now.
 static void rest(struct rk_worker *worker)
 {
-	if (worker->worked && worker->clock_stale)
+	if (worker->worked && worker->clock_stale && !tcp_splice_wanted(worker))
 		ring_trim(worker->ring);
-	worker->worked = !worker->clock_stale;
+	worker->worked = !worker->clock_stale || tcp_splice_wanted(worker);
 }
 
 int worker_turn(struct rk_worker *worker)
 {
 	int result;
 
+	tcp_splice_ready(worker);
 	worker->clock_stale = true;
 	result = ring_wait(worker->ring, next_wait_ms(worker), dispatch, worker);
 	if (result < 0)
@@ -116,6 +118,7 @@ int worker_turn(struct rk_worker *worker)
 	run_timers(worker);
 	listener_watch_room(worker);
 	tcp_turn_end(worker);
+	bulk_turn_end(&worker->bulk, worker->timers.now_ms);
 	tcp_buffers_free(worker);
 	udp_buffers_free(worker);
 	return 0;
@@ -176,10 +179,12 @@ int worker_open(struct rk_worker *worker)
 
 	timers_init(&worker->timers, delays_ms);
 	list_init(&worker->shares);
+	list_init(&worker->ready);
 	list_init(&worker->starved);
 	list_init(&worker->full_listeners);
 	pool_init(&worker->pool, worker->options.pool_size);
 	scout_init(&worker->scout);
+	bulk_open(&worker->bulk, worker->options.bulk, worker->options.pipes);
 	worker_fit_flows(worker);
 	worker->listeners = calloc(WORKER_LISTENERS_MAX, sizeof(struct rk_listener *));
 	result = worker->listeners ? 0 : -ENOMEM;
@@ -201,6 +206,7 @@ int worker_open(struct rk_worker *worker)
 void worker_close(struct rk_worker *worker)
 {
 	ring_close(worker->ring);
+	bulk_close(&worker->bulk);
 	scout_close(&worker->scout);
 	pool_close(&worker->pool);
 	udp_table_close(worker);

@@ -6,6 +6,7 @@
 // share and the mailbox, a socket pair over which the control thread sends struct rk_command.
 #pragma once
 
+#include "engine/bulk.h"
 #include "engine/pool.h"
 #include "engine/ring.h"
 #include "engine/scout.h"
@@ -27,8 +28,8 @@ enum rk_operation {
 	OP_TCP_RECEIVE_OUT, // from the child
 	OP_TCP_SEND_IN,     // to the child
 	OP_TCP_SEND_OUT,    // to the client
-	OP_TCP_WATCH_IN,    // the half-closed client: writable, or broken
-	OP_TCP_WATCH_OUT,   // the half-closed child
+	OP_TCP_WATCH_IN,    // the client: readable, writable, or broken
+	OP_TCP_WATCH_OUT,   // the child
 	OP_UDP_LISTENER,    // listener: a client's datagram
 	OP_UDP_RECEIVE,     // UDP flow: the child's datagram
 	OP_UDP_SEND,        // datagram buffer
@@ -100,7 +101,13 @@ struct rk_worker {
 		uint32_t bulk_before; // ... in the last one
 		uint32_t talk;        // turns that are left since a receive of little
 	} turn;
-	struct rk_list shares;         // with open listeners
+	struct rk_list shares; // with open listeners
+	struct rk_bulk bulk;
+	struct rk_pipe_user { // of each of its pipes, see tcp_splice.c
+		struct rk_tcp_flow *flow;
+		unsigned lane;
+	} pipe_users[BULK_PIPES_MAX];
+	struct rk_list ready;          // TCP flows that splice on in the next turn
 	struct rk_list starved;        // TCP flows that wait for a stream buffer
 	struct rk_list full_listeners; // that wait for a free flow
 	uint32_t helper_generation;    // which channel a completion of OP_HELPER is about

@@ -46,6 +46,10 @@ void worker_report_stats(struct rk_worker *worker, struct rk_worker_stats *stats
 		.helper_channels = worker->helper_channels,
 		.helper_losses = worker->helper_losses,
 		.lost_sockets = worker->lost_sockets,
+		.bulk = {.splices = bulk_splices(&worker->bulk),
+			.pipes = worker->bulk.pipe_count - worker->bulk.free_count,
+			.copied = worker->bulk.moved[BULK_COPY],
+			.spliced = worker->bulk.moved[BULK_SPLICE]},
 	};
 	for (uint32_t i = 0; i < worker->listener_slots; i++)
 		stats->listeners += worker->listeners[i] != NULL;

@@ -15,7 +15,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 # What takes longest begins first, so that no process is left with it at the end. All others follow.
-FIRST=(faults drivers-lxc tcp source-ip-modes kills epoll-tcp drivers-vpnkit compat docker)
+FIRST=(faults drivers-lxc tcp source-ip-modes kills epoll-tcp splice-tcp drivers-vpnkit compat docker)
 
 # --- one suite ---------------------------------------------------------------------------------
 
@@ -104,6 +104,7 @@ run_one() {
 	case $file in
 	unit) run_unit ;;
 	epoll=*) RK_IO=epoll run_file "epoll-$name" "${file#epoll=}" ;;
+	splice=*) RK_BULK=splice run_file "splice-$name" "${file#splice=}" ;;
 	*) run_file "$name" "$file" ;;
 	esac
 }
@@ -141,6 +142,9 @@ queue_items() {
 		case $suite in
 		tcp | udp | descriptors) echo "epoll=$file" ;;
 		esac
+		case $suite in
+		tcp | streams | exact) echo "splice=$file" ;;
+		esac
 	done
 }
 
@@ -150,7 +154,7 @@ longest_first() {
 	items=$(cat)
 	for suite in "${FIRST[@]}"; do
 		case $suite in
-		epoll-*) grep -xE "epoll=tests/[a-z]+/${suite#epoll-}\.bats" <<<"$items" ;;
+		epoll-* | splice-*) grep -xE "${suite%%-*}=tests/[a-z]+/${suite#*-}\.bats" <<<"$items" ;;
 		*) grep -xE "tests/[a-z]+/$suite\.bats" <<<"$items" ;;
 		esac
 	done

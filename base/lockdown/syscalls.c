@@ -114,6 +114,7 @@ static const int engine_calls[] = {
 	SCMP_SYS(connect),
 	SCMP_SYS(getsockname),
 	SCMP_SYS(getpeername),
+	SCMP_SYS(splice),
 	SCMP_SYS(sendmmsg),
 	SCMP_SYS(recvmmsg),
 	SCMP_SYS(socketpair),

@@ -185,15 +185,17 @@ write_config() {
 
 # engine_start CONFIG [WORD...]: starts it with a command that waits; sets ENGINE_PID, STATE and
 # ENGINE_LOG; returns when the command runs. The words come before rk-engine (prlimit...),
-# ENGINE_OPTIONS after its configuration. RK_IO, when set, chooses the data plane's I/O method.
+# ENGINE_OPTIONS after its configuration. RK_IO and RK_BULK, when set, are the data plane's I/O method
+# and how it moves what is sent in bulk.
 ENGINE_OPTIONS=()
 engine_start() {
-	local config=$1 io=()
+	local config=$1 plane=()
 	shift
-	[ -z "${RK_IO:-}" ] || io=(-o "engine.io=$RK_IO")
+	[ -z "${RK_IO:-}" ] || plane=(-o "engine.io=$RK_IO")
+	[ -z "${RK_BULK:-}" ] || plane+=(-o "engine.bulk=$RK_BULK")
 	STATE=${config%.ini}.state
 	ENGINE_LOG=${config%.ini}.log
-	"${AS_USER[@]}" "$@" "$RK_BIN/rk-engine" -c "$config" "${io[@]}" "${ENGINE_OPTIONS[@]}" -- sleep infinity \
+	"${AS_USER[@]}" "$@" "$RK_BIN/rk-engine" -c "$config" "${plane[@]}" "${ENGINE_OPTIONS[@]}" -- sleep infinity \
 		</dev/null >"$ENGINE_LOG" 2>&1 3>&- &
 	ENGINE_PID=$!
 	export STATE ENGINE_LOG ENGINE_PID

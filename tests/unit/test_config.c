@@ -53,6 +53,8 @@ static const struct {
 		"\"257\" is out of range, allowed: 0 to 256"},
 	{"engine", "io", "auto", "epoll", NULL, "EPOLL",
 		"\"EPOLL\" is not one of the choices, allowed: auto, io_uring, epoll"},
+	{"engine", "bulk", "auto", "splice", NULL, "zerocopy",
+		"\"zerocopy\" is not one of the choices, allowed: auto, copy, splice"},
 	{"engine", "log-level", "info", "debug", NULL, "warn",
 		"\"warn\" is not one of the choices, allowed: error, warning, info, debug"},
 	{"engine", "log-format", "text", "json", NULL, "",

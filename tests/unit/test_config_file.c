@@ -85,7 +85,8 @@ Test(config_file, errors_name_line_section_and_key)
 		"t.ini:2: [engine] log-level: \"info ; the default\" is not one of the choices, "
 		"allowed: error, warning, info, debug");
 	expect_refused("[engine]\n= 4\n",
-		"t.ini:2: [engine] : unknown key, allowed: state-dir, workers, io, log-level, "
+		"t.ini:2: [engine] : unknown key, allowed: state-dir, workers, io, bulk, "
+		"log-level, "
 		"log-format, udp-idle-timeout, connect-timeout, max-flows, pool-size, seccomp, "
 		"landlock");
 }

@@ -12,11 +12,14 @@
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define SEQUENCES       500 // each for TCP and UDP
 #define STEPS           60
+#define STEPS_SPLICING  400
 #define CLIENTS         6
 #define SOCKETS         8
 
 static uint64_t state;
 static unsigned clients, sockets;
+static unsigned splicing; // sequences
+static uint64_t spliced;  // bytes
 
 static uint32_t random_below(uint32_t bound)
 {
@@ -84,7 +87,8 @@ static void answer_send(unsigned index, bool datagram)
 
 static void answer_watch(unsigned index)
 {
-	static const int results[] = {POLLOUT, POLLOUT, POLLOUT | POLLHUP, POLLERR, -ENOMEM};
+	static const int results[] = {POLLOUT, POLLIN, POLLIN | POLLOUT,
+		POLLIN | POLLOUT | POLLRDHUP, POLLOUT | POLLHUP, POLLERR, -ENOMEM};
 	int result = results[random_below(COUNT_OF(results))];
 
 	fake_answer_at(index, result, result < 0 ? 0 : random_more());
@@ -170,9 +174,32 @@ static void change_targets(struct rig *rig)
 	cr_expect(command.result == 0 || (rig->removed && command.result == -ENOENT));
 }
 
+// For flows that splice, which happens for real.
+static void write_or_read(struct rig *rig)
+{
+	static char bytes[100000];
+	int peer;
+
+	if (rig->peer_count == 0)
+		return;
+	peer = rig->peers[random_below(rig->peer_count)];
+	if (random_below(3) == 0)
+		(void)!recv(peer, bytes, 1 + random_below(sizeof(bytes)), MSG_DONTWAIT);
+	else if (random_below(10) == 0)
+		shutdown(peer, SHUT_WR);
+	else
+		(void)!send(
+			peer, bytes, 1 + random_below(sizeof(bytes)), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void take_step(struct rig *rig)
 {
-	switch (random_below(12)) {
+	switch (random_below(rig->worker.bulk.pipe_count > 0 ? 15 : 12)) {
+	case 12:
+	case 13:
+	case 14:
+		write_or_read(rig);
+		break;
 	case 0:
 		add_socket(rig);
 		break;
@@ -228,9 +255,10 @@ static void expect_listener(const struct rig *rig, const char *about)
 // The clients come and go; in the middle the port may be removed under them.
 static void run_sequence(struct rig *rig, const char *about)
 {
-	unsigned removed_at = random_below(2 * STEPS);
+	unsigned steps = rig->worker.bulk.pipe_count > 0 ? STEPS_SPLICING : STEPS;
+	unsigned removed_at = random_below(2 * steps);
 
-	for (unsigned step = 0; step < STEPS; step++) {
+	for (unsigned step = 0; step < steps; step++) {
 		if (step == removed_at)
 			rig_remove_port(rig);
 		take_step(rig);
@@ -260,6 +288,23 @@ static void end_in_any_order(struct rig *rig)
 	}
 }
 
+// Two pipes for a dozen directions, which want one as soon as they have received a little.
+static void splice_early(struct rig *rig, unsigned seed)
+{
+	bulk_close(&rig->worker.bulk);
+	bulk_open(&rig->worker.bulk, BULK_MODE_SPLICE, 2);
+	rig->worker.bulk.after = seed % 2 ? 1 : 50000;
+	splicing++;
+}
+
+static void expect_pipes_back(const struct rig *rig, const char *about)
+{
+	const struct rk_bulk *bulk = &rig->worker.bulk;
+
+	cr_expect_eq(bulk->free_count, bulk->pipe_count, "%s: pipes", about);
+	spliced += bulk->moved[BULK_SPLICE];
+}
+
 static void run(int socktype, unsigned seed)
 {
 	struct rig rig;
@@ -273,12 +318,15 @@ static void run(int socktype, unsigned seed)
 	rig.share->max_pending = seed % 4;
 	if (seed % 5 == 0)
 		rig.worker.flow_limit = 1 + seed % 2;
+	if (socktype == SOCK_STREAM && seed % 3 == 0)
+		splice_early(&rig, seed);
 	fake_hold_cancelled = true;
 	run_sequence(&rig, about);
 	end_in_any_order(&rig);
 	// How many flows the datagrams made is the data plane's to decide.
 	if (socktype == SOCK_DGRAM)
 		rig.clients = rig_count(&rig, COUNT_TOTAL);
+	expect_pipes_back(&rig, about);
 	rig_close(&rig, about);
 }
 
@@ -286,6 +334,8 @@ Test(flow_random, tcp_leaves_nothing_behind)
 {
 	for (unsigned seed = 0; seed < SEQUENCES; seed++)
 		run(SOCK_STREAM, seed);
+	cr_log_info("%u sequences spliced %llu bytes", splicing, (unsigned long long)spliced);
+	cr_expect_gt(spliced, 100000);
 }
 
 Test(flow_random, udp_leaves_nothing_behind)

@@ -149,6 +149,9 @@ FAULT(int, signalfd, (int fd, const sigset_t *mask, int flags), (fd, mask, flags
 // --- files
 
 FAULT(int, pipe2, (int ends[2], int flags), (ends, flags))
+FAULT(ssize_t, splice,
+	(int from, off64_t *from_offset, int to, off64_t *to_offset, size_t size, unsigned flags),
+	(from, from_offset, to, to_offset, size, flags))
 FAULT(int, dup, (int fd), (fd))
 FAULT(int, dup2, (int from, int to), (from, to))
 FAULT(int, memfd_create, (const char *name, unsigned flags), (name, flags))

@@ -5,6 +5,7 @@
 load ../integration/lib
 
 RUNS=${RK_EXACT_RUNS:-200}
+RK_BULK=${RK_BULK:-copy}
 BYTES=1000000000
 LIMIT_S=1500
 
@@ -19,6 +20,12 @@ teardown() {
 	file_end
 }
 
+spliced_part() { # in percent
+	api_body /metrics | awk -v bytes="$((2 * RUNS * BYTES))" '
+		/^rk_engine_worker_bulk_bytes_total.*way="splice"/ { sum += $2 }
+		END { print int(100 * sum / bytes) }'
+}
+
 # exact_runs IO: both ends check; the server says "ok" once for each run.
 exact_runs() {
 	local port
@@ -31,7 +38,8 @@ exact_runs() {
 	assert_equal "$output" "ok $RUNS $BYTES"
 	all_checked() { [ "$(grep -c '^ok ' "$FILE_DIR/exact.out")" -eq "$RUNS" ]; }
 	wait_until 20 all_checked
-	echo "# $1: $RUNS runs of $BYTES bytes each way in $SECONDS s" >&3
+	echo "# $1: $RUNS runs of $BYTES bytes each way in $SECONDS s, $(spliced_part) % spliced" >&3
+	[ "$RK_BULK" = copy ] || [ "$(spliced_part)" -gt 50 ]
 	assert_equal "$(api_body /v1/stats | json 'sum(p["connections"]["failed"] for p in d)')" 0
 	refute_match "$(cat "$ENGINE_LOG")" 'Sanitizer|runtime error:'
 }

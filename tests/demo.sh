@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tests/user.bash
+. tests/ports.bash
 
 build=$(realpath "$1")
 engine=
@@ -20,17 +21,9 @@ cleanup() {
 	[ -z "$engine" ] || kill -TERM "$engine" 2>/dev/null || true
 	[ -z "$engine" ] || wait "$engine" 2>/dev/null || true
 	user_remove || status=1
+	ports_release
 	rm -rf "$dir"
 	exit "$status"
-}
-
-free_port() {
-	local port
-	while true; do
-		port=$((10000 + (RANDOM * 32768 + RANDOM) % 20000))
-		[ -n "$(ss -Htuan "sport = :$port")" ] || break
-	done
-	echo "$port"
 }
 
 wait_for() {
@@ -50,9 +43,11 @@ in_namespace() {
 }
 
 dir=$(mktemp -d /tmp/rk-demo.XXXXXX)
+RK_TMP=$dir
 trap cleanup EXIT
+ports_take .
 user_create
-mkdir "$dir/bin" "$dir/www"
+mkdir "$dir/bin" "$dir/www" "$dir/ports"
 cp "$build"/bin/* "$dir/bin/"
 web=$(free_port)
 dns=$(free_port)

@@ -194,7 +194,7 @@ rm -rf "$results"
 mkdir -p "$results"
 : >"$results/counts"
 longest_first <<<"$items" | awk '!seen[$0]++' |
-	xargs -P "$jobs" --process-slot-var=RK_TEST_SLOT -I '{}' tests/run.sh --one "$build" '{}'
+	xargs -P "$jobs" -I '{}' tests/run.sh --one "$build" '{}'
 queue=$?
 awk '{ ok += $1; bad += $2; skip += $3 }
 	END { printf "%d passed, %d failed, %d skipped\n", ok, bad, skip; exit !(ok > 0 && bad == 0) }' \

@@ -5,6 +5,7 @@
 # RK_TEST_ID=... in its environment, so that left-overs are found wherever they run.
 
 . "$RK_TOP/tests/user.bash"
+. "$RK_TOP/tests/ports.bash"
 
 # --- files and users -------------------------------------------------------------------------
 
@@ -145,18 +146,6 @@ assert_equal() {
 # json EXPRESSION: evaluates a Python expression over the JSON document `d` on standard input.
 json() {
 	python3 -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
-}
-
-# A TCP and UDP port of the host that nobody uses, below the range of ephemeral ports. It is given
-# out only once in this run of bats; runs at the same time have ranges of their own.
-free_port() {
-	local port
-	while true; do
-		port=$((10000 + ${RK_TEST_SLOT:-0} % 4 * 5000 + (RANDOM * 32768 + RANDOM) % 5000))
-		mkdir "$RK_TMP/ports/$port" 2>/dev/null || continue
-		[ -n "$(ss -Htuan "sport = :$port")" ] || break
-	done
-	echo "$port"
 }
 
 is_listening() { # PROTO(t|u) PORT

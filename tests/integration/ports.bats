@@ -49,12 +49,12 @@ id_of() {
 	head -n 1 <<<"$1" | json 'd["id"]'
 }
 
-# A port from which on nobody listens on $1 ports, in this run's range (see free_port). What waits
+# A port from which on nobody listens on $1 ports, in this run's range (see ports.bash). What waits
 # after its last connection does not count: it keeps no listener away.
 free_block() {
 	local port try
 	for try in {1..500}; do
-		port=$((10000 + ${RK_TEST_SLOT:-0} % 4 * 5000 + (RANDOM * 32768 + RANDOM) % (5000 - $1)))
+		port=$((RK_PORTS + (RANDOM * 32768 + RANDOM) % (PORTS_SIZE - $1)))
 		[ -n "$(ss -Hltun "sport >= :$port and sport < :$((port + $1))")" ] || break
 	done
 	[ "$try" -lt 500 ] || echo "no $1 free ports in a row" >&2

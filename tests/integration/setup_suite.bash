@@ -1,5 +1,5 @@
-# setup_suite.bash: once per run of bats: the unprivileged user, and a temporary directory with
-# copies of the programs (the build tree may stand where that user cannot read).
+# setup_suite.bash: once per run of bats: the unprivileged user, a range of ports, and a temporary
+# directory with copies of the programs (the build tree may stand where that user cannot read).
 #
 #   RK_BUILD  build directory (default: build)
 #   RK_TMP    the temporary directory; RK_BIN and RK_TOOLS in it
@@ -8,6 +8,8 @@ setup_suite() {
 	local top
 	top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 	. "$top/tests/user.bash"
+	. "$top/tests/ports.bash"
+	ports_take "$top"
 	user_create
 	RK_BUILD=$(realpath "${RK_BUILD:-$top/build}")
 	RK_TMP=$(mktemp -d /tmp/rk-test.XXXXXX)
@@ -24,7 +26,11 @@ setup_suite() {
 }
 
 teardown_suite() {
-	. "$(cd "$BATS_TEST_DIRNAME/../.." && pwd)/tests/user.bash"
+	local top
+	top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+	. "$top/tests/user.bash"
+	. "$top/tests/ports.bash"
 	user_remove
+	ports_release
 	[ -z "${RK_TMP:-}" ] || rm -rf "$RK_TMP"
 }

@@ -4,11 +4,21 @@
 #   RK_BUILD  build directory (default: build)
 #   RK_TMP    the temporary directory; RK_BIN and RK_TOOLS in it
 
+# What the caller's shell has set must not decide what programs print, what may be read, or whom a
+# client asks.
+plain_environment() {
+	unset LANG LANGUAGE "${!LC_@}" TZ http_proxy https_proxy ftp_proxy all_proxy no_proxy
+	unset HTTP_PROXY HTTPS_PROXY FTP_PROXY ALL_PROXY NO_PROXY CDPATH GREP_OPTIONS POSIXLY_CORRECT
+	export LC_ALL=C.UTF-8
+	umask 022
+}
+
 setup_suite() {
 	local top
 	top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 	. "$top/tests/user.bash"
 	. "$top/tests/ports.bash"
+	plain_environment
 	ports_take "$top"
 	user_create
 	RK_BUILD=$(realpath "${RK_BUILD:-$top/build}")

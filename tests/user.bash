@@ -27,10 +27,10 @@ user_create() {
 	TEST_USER=rkt$$
 	local try
 	# Another useradd may hold the lock of /etc/passwd for a moment.
-	for try in 1 2 3 4 5 6 7 8 9 10; do
+	for try in {1..20}; do
 		useradd --no-create-home --home-dir /nonexistent --shell /bin/sh \
 			--comment "$USER_COMMENT $$" "$TEST_USER" && break
-		[ "$try" -lt 10 ] || return 1
+		[ "$try" -lt 20 ] || return 1
 		sleep 0.5
 	done
 	TEST_UID=$(id -u "$TEST_USER") TEST_GID=$(id -g "$TEST_USER")
@@ -42,7 +42,8 @@ user_create() {
 	# What udev does where it runs: anybody may open it, a tap needs rights over its namespace.
 	if [ ! -c /dev/net/tun ]; then
 		mkdir -p /dev/net
-		mknod /dev/net/tun c 10 200
+		# Another run may make it at the same time.
+		mknod /dev/net/tun c 10 200 2>/dev/null || [ -c /dev/net/tun ]
 	fi
 	chmod 666 /dev/net/tun
 }
@@ -77,16 +78,19 @@ user_processes() {
 
 user_remove_named() {
 	local user=$1 uid pids try
-	uid=$(id -u "$user" 2>/dev/null) || return 0
-	for try in 1 2 3 4 5; do
+	for try in {1..50}; do
+		# Each time: another run may remove it meanwhile, and the next user gets its number.
+		uid=$(id -u "$user" 2>/dev/null) || return 0
 		pids=$(user_processes "$uid" "$user")
 		[ -n "$pids" ] || break
 		# shellcheck disable=SC2086 # a list of numbers
 		kill -KILL $pids 2>/dev/null || true
 		sleep 0.1
 	done
-	for try in 1 2 3 4 5 6 7 8 9 10; do
+	for try in {1..40}; do
 		userdel "$user" 2>/dev/null && return 0
+		# Another run may have removed it: both saw that its own was killed.
+		id -u "$user" >/dev/null 2>&1 || return 0
 		sleep 0.5
 	done
 	echo "could not remove user $user" >&2

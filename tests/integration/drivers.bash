@@ -23,8 +23,9 @@ host_network_make() {
 	printf 'nameserver 198.18.0.1\n' >"$FILE_DIR/resolv.conf"
 	env "RK_TEST_ID=$FILE_MARK" unshare -n -m sleep infinity </dev/null >/dev/null 2>&1 3>&- &
 	holder=$!
-	own_network() { [ "$(readlink "/proc/$holder/ns/mnt")" != "$(readlink /proc/self/ns/mnt)" ]; }
-	wait_until 5 own_network
+	# Before it is sleep, its mounts may still be shared with those of the machine.
+	own_network() { [ "$(cat "/proc/$holder/comm")" = sleep ]; }
+	wait_until 10 own_network
 	nsenter -t "$holder" -n -m sh -e -c '
 		ip link set lo up
 		ip link add uplink type veth peer name gateway
@@ -87,14 +88,14 @@ refused() {
 	assert_match "$output" "$2"
 }
 
-# The backend's process is killed: the engine ends by itself within a second (two here, the machine
-# may be busy), says what died and returns a failure.
+# The backend's process is killed: the engine ends by itself, says what died and returns a failure.
+# That takes a moment, which is printed; the machine may be busy.
 dies_with() { # PID REGEX
 	local started
 	started=$(date +%s%N)
 	kill -KILL "$1"
 	said() { grep -qE "$2" "$ENGINE_LOG"; }
-	wait_until 2 said "$@" || { cat "$ENGINE_LOG" >&2; return 1; }
+	wait_until 10 said "$@" || { cat "$ENGINE_LOG" >&2; return 1; }
 	engine_wait 10
 	[ "$ENGINE_STATUS" -ne 0 ]
 	echo "noticed and ended after $((($(date +%s%N) - started) / 1000000)) ms"

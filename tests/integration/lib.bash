@@ -85,15 +85,17 @@ marked() {
 }
 
 kill_marked() {
-	local pids try
-	for try in 1 2 3 4 5 6 7 8 9 10; do
-		pids=$(marked "$1")
-		[ -n "$pids" ] || return 0
-		# shellcheck disable=SC2086 # a list of numbers
-		kill -KILL $pids 2>/dev/null || true
-		sleep 0.1
-	done
-	echo "processes of $1 cannot be ended: $pids" >&2
+	wait_until 20 none_after_kill "$1" && return 0
+	echo "processes of $1 cannot be ended: $(marked "$1")" >&2
+	return 1
+}
+
+none_after_kill() {
+	local pids
+	pids=$(marked "$1")
+	[ -n "$pids" ] || return 0
+	# shellcheck disable=SC2086 # a list of numbers
+	kill -KILL $pids 2>/dev/null || true
 	return 1
 }
 
@@ -114,12 +116,13 @@ none_marked() {
 
 # --- waiting and checking --------------------------------------------------------------------
 
-# wait_until SECONDS COMMAND...: repeats it until it succeeds; see RK_SLOW.
+# wait_until SECONDS COMMAND...: repeats it until it succeeds, for that long at least (SECONDS counts
+# whole ones, the first may be nearly over); see RK_SLOW.
 wait_until() {
 	local end=$((SECONDS + $1 * RK_SLOW))
 	shift
 	until "$@"; do
-		[ "$SECONDS" -lt "$end" ] || return 1
+		[ "$SECONDS" -le "$end" ] || return 1
 		sleep 0.05
 	done
 }
@@ -150,6 +153,15 @@ json() {
 
 is_listening() { # PROTO(t|u) PORT
 	[ -n "$(ss -Hln"$1" "sport = :$2")" ]
+}
+
+# What a killed process had open is closed by the kernel, which may be a moment later than its memory,
+# and so its mark, is gone. Who ends by himself has closed his ports before: then there is no wait.
+assert_port_freed() { # PROTO(t|u) PORT [HOW-TO-LOOK]
+	port_is_freed() { ! "${3:-is_listening}" "$1" "$2"; }
+	wait_until 10 port_is_freed "$@" && return 0
+	echo "$1 port $2 is still open" >&2
+	return 1
 }
 
 # --- the engine ------------------------------------------------------------------------------
@@ -188,7 +200,7 @@ engine_start() {
 		</dev/null >"$ENGINE_LOG" 2>&1 3>&- &
 	ENGINE_PID=$!
 	export STATE ENGINE_LOG ENGINE_PID
-	wait_until 20 engine_ready_or_gone
+	wait_until 30 engine_ready_or_gone || true
 	if engine_gone || ! engine_ready; then
 		echo "rk-engine is not ready" >&2
 		cat "$ENGINE_LOG" >&2
@@ -255,7 +267,7 @@ host_server_start() {
 }
 
 server_wait() {
-	wait_until 10 grep -q ready "$FILE_DIR/$1.out" && return 0
+	wait_until 20 grep -q ready "$FILE_DIR/$1.out" && return 0
 	cat "$FILE_DIR/$1.out" >&2
 	return 1
 }

@@ -75,7 +75,7 @@ struct rk_completion ring_test_next(uint64_t tag)
 	struct rk_completion completion;
 	bool taken = take(tag, &completion);
 
-	for (int i = 0; i < 100 && !taken; i++) {
+	for (int i = 0; i < 1000 && !taken; i++) {
 		ring_test_wait(20);
 		taken = take(tag, &completion);
 	}

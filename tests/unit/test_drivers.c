@@ -134,13 +134,13 @@ Test(drivers, put_the_words_of_a_failing_daemon_into_the_error)
 {
 	struct rk_net net;
 
-	cr_assert_eq(run_daemon("echo first >&2; echo second >&2; exit 4", 5000, &net), -EIO);
+	cr_assert_eq(run_daemon("echo first >&2; echo second >&2; exit 4", 20000, &net), -EIO);
 	cr_assert_str_eq(e.text, "slirp4netns exited with status 4: first; second");
 	cr_assert_null(net.log);
-	cr_assert_eq(run_daemon("echo hanging >&2; sleep 30", 200, &net), -ETIMEDOUT);
-	cr_assert_str_eq(e.text, "slirp4netns: not ready after 200 ms: hanging");
+	cr_assert_eq(run_daemon("echo hanging >&2; sleep 30", 2000, &net), -ETIMEDOUT);
+	cr_assert_str_eq(e.text, "slirp4netns: not ready after 2000 ms: hanging");
 	cr_assert_eq(net.daemon.pidfd, -1);
-	cr_assert_eq(run_daemon("exec 3>&-; sleep 30", 5000, &net), -EIO);
+	cr_assert_eq(run_daemon("exec 3>&-; sleep 30", 20000, &net), -EIO);
 	cr_assert_str_eq(e.text, "slirp4netns stopped working");
 	cr_assert_eq(net.daemon.pidfd, -1);
 }
@@ -151,7 +151,7 @@ Test(drivers, describe_how_a_ready_daemon_died)
 
 	cr_assert_eq(run_daemon("echo chatter >&2; echo 1 >&3; read x; sleep 0.3; echo why >&2; "
 				"kill -9 $$",
-			     5000, &net),
+			     20000, &net),
 		0);
 	cr_assert_eq(net_describe_death(&net, &e), -EIO);
 	cr_assert_str_eq(e.text, "slirp4netns killed by signal 9 (Killed): why");
@@ -166,7 +166,7 @@ Test(drivers, never_block_a_talkative_daemon)
 	// 1 MiB into a pipe that nobody reads.
 	cr_assert_eq(run_daemon("dd if=/dev/zero bs=1024 count=1024 >&2 2>/dev/null; echo 1 >&3; "
 				"sleep 30",
-			     5000, &net),
+			     20000, &net),
 		0, "%s", e.text);
 	daemon_stop(&net, SIGTERM, 1000);
 	cr_assert_eq(net.daemon.pidfd, -1);

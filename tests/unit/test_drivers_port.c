@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SERVER_WAIT_MS 5000
+#define SERVER_WAIT_MS 20000
 
 static struct rk_config config;
 static struct rk_error e;

@@ -114,17 +114,23 @@ static void stop_table(void)
 	ports_destroy(ports);
 }
 
-// A TCP port on 127.0.0.1 that nobody has now.
+// A TCP port on 127.0.0.1 that nobody has now, and nobody gets: below the ephemeral ports and those
+// of the other tests. Each process, of which one test is one, begins somewhere else.
 static uint16_t free_port(void)
 {
-	struct rk_addr addr;
-	socklen_t size = sizeof(addr);
-	RK_CLEANUP_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	static unsigned asked;
 
-	cr_assert_eq(addr_parse(&addr, "127.0.0.1", 9, 0), 0);
-	cr_assert_eq(bind(fd, &addr.sa, addr_length(&addr)), 0);
-	cr_assert_eq(getsockname(fd, &addr.sa, &size), 0);
-	return addr_port(&addr);
+	for (unsigned try = 0; try < 1000; try++) {
+		struct rk_addr addr;
+		unsigned number = 2048 + ((unsigned)getpid() * 8 + asked++) % 7000;
+		RK_CLEANUP_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		cr_assert_eq(addr_parse(&addr, "127.0.0.1", 9, (uint16_t)number), 0);
+		if (bind(fd, &addr.sa, addr_length(&addr)) == 0)
+			return (uint16_t)number;
+	}
+	cr_assert_fail("no port is free");
+	return 0;
 }
 
 static struct rk_port_spec local_spec(const char *proto, uint16_t parent_port)

@@ -78,9 +78,9 @@ fault_happened() {
 	# All threads wait; the one that a refused client wakes is the first that waits again.
 	fault "$DIR/fault" set poll ENOMEM rk-engine 0 1
 	run ! case_answers "$port"
-	wait_until 5 grep -q 'warning: port 1 .* failed' "$ENGINE_LOG"
+	wait_until 10 grep -q 'warning: port 1 .* failed' "$ENGINE_LOG"
 	poll_failed() { [ "$(fault "$DIR/fault" hits)" = 1 ]; }
-	wait_until 5 poll_failed
+	wait_until 10 poll_failed
 	server_start echo "$RK_TOOLS/tcp-server" echo 127.0.0.1 7001
 	case_answers "$port"
 	wait_until 10 grep -q 'is listening again' "$ENGINE_LOG"

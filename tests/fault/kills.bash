@@ -23,7 +23,7 @@ kill_at() {
 	wait_until 20 engine_killed_gone || { echo "$process at $calls: the engine hangs"; return 1; }
 	wait "$engine" || true
 	assert_none_left "$MARK" 10 || { echo "$process at $calls"; return 1; }
-	run ! is_listening t "$PORT"
+	assert_port_freed t "$PORT"
 }
 
 # Starts on the same directory; prints how long it took until a client was answered, in ms.

@@ -31,7 +31,7 @@ docker_start() {
 	docker_command
 	"${AS_DOCKER[@]}" "$DOCKER_SCRIPT" "$@" </dev/null >"$DOCKER_LOG" 2>&1 3>&- &
 	echo $! >"$DOCKER_DIR/pid"
-	wait_until 30 docker_ready_or_gone
+	wait_until 60 docker_ready_or_gone || true
 	docker_ready && return 0
 	echo "dockerd did not start" >&2
 	tail -n 40 "$DOCKER_LOG" >&2
@@ -94,7 +94,7 @@ docker_serve() {
 	shift
 	docker run -d --name "$name" --stop-signal KILL "$@" tools \
 		/bin/sh -c 'udp-server 0.0.0.0 7 & exec tcp-server digest 0.0.0.0 7' >/dev/null
-	wait_until 15 docker_serves "$name"
+	wait_until 30 docker_serves "$name"
 }
 
 docker_serves() {

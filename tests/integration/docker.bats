@@ -116,12 +116,16 @@ is_free() { # PORT
 	assert_match "$output" "$port"
 	assert_match "$output" '[Aa]ddress already in use'
 	assert_equal "$(ctl list-ports --json)" ""
-	assert_equal "$(proxies)" 0
+	wait_until 10 no_proxies
 }
 
 # The proxies of this dockerd, ours and Docker's.
 proxies() {
 	pgrep -c -P "$(descendant "$(docker_pid)" dockerd)" -f docker-proxy || true
+}
+
+no_proxies() {
+	[ "$(proxies)" = 0 ]
 }
 
 wait_for() { # PID...: each of them succeeds
@@ -154,7 +158,7 @@ wait_for() { # PID...: each of them succeeds
 		is_free "${port[i]}"
 	done
 	assert_equal "$(ctl list-ports --json)" ""
-	wait_until 5 test "$(proxies)" -eq 0
+	wait_until 10 no_proxies
 }
 
 @test "docker: dockerd restarts: the ports go, and come back with the containers" {
@@ -165,9 +169,9 @@ wait_for() { # PID...: each of them succeeds
 	is_free "$port"
 	[ ! -e "$STATE" ]
 	docker_start
-	wait_until 15 digests 127.0.0.1 "$port"
+	wait_until 30 digests 127.0.0.1 "$port"
 	digests ::1 "$port"
-	wait_until 5 echoes 127.0.0.1 "$port"
+	wait_until 15 echoes 127.0.0.1 "$port"
 }
 
 @test "docker: rootlesskit is killed: everything ends, and the next start works" {
@@ -176,7 +180,7 @@ wait_for() { # PID...: each of them succeeds
 	docker_serve killed --restart always -p "$port:7"
 	docker_stop KILL
 	wait_until 10 is_free "$port"
-	assert_none_left "$FILE_MARK" 10
+	assert_none_left "$FILE_MARK" 20
 	docker_start
-	wait_until 15 digests 127.0.0.1 "$port"
+	wait_until 30 digests 127.0.0.1 "$port"
 }

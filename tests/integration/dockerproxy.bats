@@ -63,6 +63,10 @@ proxy_gone() {
 	[ -z "$state" ] || [ "$state" = Z ]
 }
 
+child_listens() { # PROTO(t|u) PORT
+	[ -n "$(in_ns ss -Hln"$1" "sport = :$2")" ]
+}
+
 specs() {
 	api_body /v1/ports | json \
 		'[" ".join(str(p["spec"].get(k)) for k in ("proto", "parentIP", "parentPort", "childIP", "childPort")) for p in d]'
@@ -143,7 +147,7 @@ digests() { # HOST
 	serve tcp 127.0.0.1
 	kill -KILL "$PROXY_PID"
 	assert_none_left "$MARK"
-	wait_until 5 no_ports
+	wait_until 10 no_ports
 	assert_unpublished
 }
 
@@ -157,6 +161,7 @@ digests() { # HOST
 		rm "$DIR/status"
 		# The port of the child, which docker-proxy had.
 		assert_none_left "$MARK"
+		assert_port_freed t "$PORT" child_listens
 	done
 }
 
@@ -219,7 +224,9 @@ other_engine() {
 	serve tcp 0.0.0.0
 	assert_equal "$(cat "$DIR/arguments")" \
 		"-proto tcp -host-ip 0.0.0.0 -host-port $PORT -container-ip 127.0.0.9 -container-port 7007"
-	assert_equal "$(cat "/proc/$PROXY_PID/comm")" sleep
+	# It says that it listens, then becomes sleep.
+	became_sleep() { [ "$(cat "/proc/$PROXY_PID/comm")" = sleep ]; }
+	wait_until 10 became_sleep
 	engine_stop
 }
 

@@ -15,7 +15,7 @@ setup_file() {
 	docker_import_image
 	docker run -d --name web --stop-signal KILL -p 7070:80/tcp -p 7071:8/udp tools \
 		/bin/sh -c 'udp-server 0.0.0.0 8 --who & exec busybox httpd -f -vv -p 80 -h /tmp' >/dev/null
-	wait_until 15 docker_web_ready
+	wait_until 30 docker_web_ready
 	export TCP UDP
 	TCP=$(free_port) UDP=$(free_port)
 	ctl add-ports ":$TCP:7070/tcp"
@@ -28,8 +28,8 @@ docker_web_ready() {
 }
 
 @test "source-ip: without docker-proxy a container sees TCP clients" {
-	remote A curl -s --max-time 5 --local-port 5701 -o "$DIR/page" "http://$HOST4:$TCP/"
-	wait_until 5 web_logged "${CLIENT4//./\\.}\]?:5701"
+	remote A curl -s --max-time 20 --local-port 5701 -o "$DIR/page" "http://$HOST4:$TCP/"
+	wait_until 15 web_logged "${CLIENT4//./\\.}\]?:5701"
 }
 
 @test "source-ip: without docker-proxy a container sees UDP clients" {
@@ -38,9 +38,9 @@ docker_web_ready() {
 }
 
 @test "source-ip: without docker-proxy clients of the host's loopback reach the container" {
-	assert_equal "$(as_user curl -s --max-time 5 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$TCP/")" 404
+	assert_equal "$(as_user curl -s --max-time 20 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$TCP/")" 404
 }
 
 @test "source-ip: without docker-proxy programs in the namespace reach the container at 127.0.0.1" {
-	assert_equal "$(in_ns curl -s --max-time 5 -o /dev/null -w '%{http_code}' http://127.0.0.1:7070/)" 404
+	assert_equal "$(in_ns curl -s --max-time 20 -o /dev/null -w '%{http_code}' http://127.0.0.1:7070/)" 404
 }

@@ -23,19 +23,20 @@ teardown() {
 serve_web() {
 	docker run -d --name web --stop-signal KILL "$@" tools \
 		/bin/busybox httpd -f -vv -p 80 -h /tmp >/dev/null
-	wait_until 10 web_answers
+	wait_until 20 web_answers
 }
 
 web_answers() {
 	docker exec web busybox nc 127.0.0.1 80 </dev/null >/dev/null 2>&1
 }
 
+# On one of the other machines, where nobody else is: the port is free.
 fetch() { # HOST PORT: whatever the answer, from local port 5701
-	curl -s --max-time 5 --local-port 5701 -o "$DIR/page" "http://$1:$2/"
+	curl -s --max-time 20 --local-port 5701 -o "$DIR/page" "http://$1:$2/"
 }
 
 web_saw() { # REGEX
-	wait_until 3 web_logged "$1" && return 0
+	wait_until 15 web_logged "$1" && return 0
 	docker logs web >&2
 	return 1
 }
@@ -56,7 +57,7 @@ web_saw() { # REGEX
 	serve_web -p 80
 	port=$(docker_port web 80/tcp 6)
 	# The container has no IPv6 address: there is no rule of Docker's for such a client.
-	remote A curl -s --max-time 5 -o "$DIR/page" "http://[$HOST6]:$port/"
+	remote A curl -s --max-time 20 -o "$DIR/page" "http://[$HOST6]:$port/"
 	web_saw '172\.17\.0\.1\]?:'
 	assert_equal "$(api_body /v1/stats |
 		json '[p["downgrades"] for p in d if p["spec"]["proto"] == "tcp6"]')" "[{'proxy': 1}]"
@@ -67,7 +68,7 @@ web_saw() { # REGEX
 	local port
 	serve_web -p 80
 	port=$(docker_port web 80/tcp 4)
-	fetch 127.0.0.1 "$port"
+	curl -s --max-time 20 -o "$DIR/page" "http://127.0.0.1:$port/"
 	web_saw '172\.17\.0\.1\]?:'
 }
 

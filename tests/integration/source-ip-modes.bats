@@ -35,6 +35,21 @@ start_engine() {
 	source_server udp 0.0.0.0 7001
 }
 
+# asked_quickly SAID ASK-WORDS...: the answer matches, and did not take a second: the kernel would
+# ask again after one. The machine may be slow now and then, what is forgotten is so each time.
+asked_quickly() {
+	local said=$1 start took try
+	shift
+	for try in 1 2 3 4 5; do
+		start=${EPOCHREALTIME/./}
+		assert_match "$(ask "$@")" "$said"
+		took=$((${EPOCHREALTIME/./} - start))
+		echo "try $try took $took us"
+		[ "$took" -ge 1000000 ] || return 0
+	done
+	return 1
+}
+
 levels() {
 	api_body /v1/info | json '" ".join(d["engine"]["sourceIP"].values())'
 }
@@ -59,7 +74,7 @@ levels() {
 }
 
 @test "source-ip: without nftables TCP clients are shown, UDP clients are not, with a warning" {
-	local closed start
+	local closed
 	closed=$(free_port)
 	DENY=("$RK_TOOLS/deny-source" netfilter)
 	start_engine <<<'source-ip = prefer'
@@ -71,23 +86,19 @@ levels() {
 	assert_equal "$(downgraded 3)" 1
 	assert_match "$(cat "$ENGINE_LOG")" 'warning: port :'"$UANY"':7001/udp'
 	ctl add-ports ":$closed:7009/tcp"
-	start=${EPOCHREALTIME/./}
-	assert_match "$(ask A tcp "$HOST4" "$closed")" '^error .*reset'
-	[ $((${EPOCHREALTIME/./} - start)) -lt 1500000 ]
+	asked_quickly '^error .*reset' A tcp "$HOST4" "$closed"
 	assert_match "$(api POST /v1/ports '{"proto":"udp","parentPort":'"$(free_port)"',"childPort":1,
 		"sourceIP":"require"}')" 'source-ip = require: clients cannot be shown'
 }
 
 @test "source-ip: without transparent sockets clients are downgraded, not delayed, never loopback" {
-	local start
 	DENY=("$RK_TOOLS/deny-source" transparent)
 	start_engine </dev/null
 	assert_equal "$(levels)" 'none none none none'
 	assert_match "$(cat "$ENGINE_LOG")" 'source address: no connection'
-	start=${EPOCHREALTIME/./}
 	assert_equal "$(ask A tcp "$HOST4" "$ANY")" 'seen 10.0.2.100'
-	[ $((${EPOCHREALTIME/./} - start)) -lt 1500000 ]
 	assert_equal "$(downgraded 1)" 1
+	asked_quickly '^seen 10\.0\.2\.100$' A tcp "$HOST4" "$ANY"
 	# Nothing but the loopback address leads there: that is what prefer permits, and it is counted.
 	assert_equal "$(ask A tcp "$HOST4" "$LOOP")" 'seen 127.0.0.1'
 	assert_equal "$(downgraded 2)" 1
@@ -152,7 +163,7 @@ levels() {
 	END
 	"${AS_USER[@]}" nsenter --preserve-credentials -t "$(cat "$STATE/child_pid")" -U -m -n -- \
 		nginx -c "$DIR/nginx.conf" </dev/null >"$DIR/nginx.out" 2>&1 3>&- &
-	wait_until 5 in_ns sh -c 'ss -Hltn "sport = :8080" | grep -q .'
+	wait_until 15 in_ns sh -c 'ss -Hltn "sport = :8080" | grep -q .'
 	publish() {
 		api POST /v1/ports '{"proto":"tcp","parentPort":'"$2"',"childPort":8080,
 			"proxyProtocol":"'"$1"'"}' >/dev/null
@@ -163,7 +174,7 @@ levels() {
 	named() { # HOST PORT CLIENT [COMMAND...]: from a port of its own; curl holds it for a minute after
 		local from
 		from=$(free_port)
-		assert_equal "$("${@:4}" curl -sS --max-time 5 --local-port "$from" "http://$1:$2/")" \
+		assert_equal "$("${@:4}" curl -sS --max-time 20 --local-port "$from" "http://$1:$2/")" \
 			"$3 $from to $(tr -d '[]' <<<"$1") $2"
 	}
 	named "$HOST4" "$v1" "$CLIENT4" remote A
@@ -172,7 +183,7 @@ levels() {
 	named "[$HOST6]" "$v2" "$CLIENT6" remote A
 	# A loopback client is named like any other; without the header nginx refuses.
 	named 127.0.0.1 "$v2" 127.0.0.1
-	run remote A curl -sS --max-time 5 "http://$HOST4:$plain/"
+	run remote A curl -sS --max-time 20 "http://$HOST4:$plain/"
 	[ "$status" -ne 0 ]
 	assert_match "$(ctl list-ports --json)" '"proxyProtocol":"v1"'
 }

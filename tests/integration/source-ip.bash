@@ -57,8 +57,8 @@ remotes_start() {
 		ip -n "$REMOTE$name" link set eth0 up
 	done
 	# The link is usable when neighbours answer.
-	wait_until 5 remote A ping -c 1 -W 1 "$HOST4"
-	wait_until 5 remote B ping -c 1 -W 1 "$HOST6B"
+	wait_until 15 remote A ping -c 1 -W 1 "$HOST4"
+	wait_until 15 remote B ping -c 1 -W 1 "$HOST6B"
 }
 
 remotes_end() {
@@ -75,7 +75,7 @@ bridge_start() {
 	local inner proto
 	in_ns sh -c '
 		unshare -n sleep 1000 & inner=$!
-		sleep 0.3
+		until [ "$(cat /proc/$inner/comm)" = sleep ]; do sleep 0.05; done
 		echo 1 >/proc/sys/net/ipv4/ip_forward
 		echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
 		ip link add br0 type bridge

@@ -125,7 +125,7 @@ setup_file() {
 }
 
 @test "source-ip: 100 UDP clients at once from two machines" {
-	ask B udp "$HOST4B" "$UANY" --clients 50 >"$DIR/b" &
+	ask B udp "$HOST4B" "$UANY" --clients 50 >"$DIR/b" 3>&- &
 	assert_equal "$(ask A udp "$HOST6" "$UANY" --clients 50)" '50 of 50 same'
 	wait $!
 	assert_equal "$(cat "$DIR/b")" '50 of 50 same'
@@ -136,7 +136,7 @@ setup_file() {
 }
 
 @test "source-ip: a UDP server that starts late is reached by a client that was there before" {
-	python3 - "$HOST4" "$UCLOSED" <<-'END' &
+	python3 - "$HOST4" "$UCLOSED" 3>&- <<-'END' &
 		import socket, sys, time
 		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 		s.settimeout(0.3)
@@ -193,7 +193,7 @@ setup_file() {
 	before=$(downgraded 1)
 	address=$(ip -6 -br address show dev "${REMOTE}A" scope link | awk '{ print $3 }')
 	assert_match "$(remote A python3 -c 'import socket, sys
-s = socket.create_connection((sys.argv[1] + "%eth0", sys.argv[2]), 5)
+s = socket.create_connection((sys.argv[1] + "%eth0", sys.argv[2]), 20)
 print(s.recv(100).decode())' "${address%/*}" "$ANY")" '^fd00::'
 	assert_equal "$(downgraded 1)" $((before + 1))
 }
@@ -261,7 +261,12 @@ print(s.recv(100).decode())' "${address%/*}" "$ANY")" '^fd00::'
 	local helper
 	helper=$(descendant "$ENGINE_PID" nsctl-helper)
 	kill -KILL "$helper"
-	sleep 1.5
+	another_helper() {
+		local now
+		now=$(descendant "$ENGINE_PID" nsctl-helper)
+		[ -n "$now" ] && [ "$now" != "$helper" ]
+	}
+	wait_until 10 another_helper
 	# More than what the pools still hold.
 	assert_equal "$(ask A tcp "$HOST4" "$ANY" --times 300 | sort | uniq -c | xargs)" '300 same'
 }

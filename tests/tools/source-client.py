@@ -42,7 +42,7 @@ def connect(args, port):
     family = socket.AF_INET6 if ":" in args.server else socket.AF_INET
     kind = socket.SOCK_STREAM if args.protocol == "tcp" else socket.SOCK_DGRAM
     client = socket.socket(family, kind)
-    client.settimeout(5 + args.wait)
+    client.settimeout(20 + args.wait)
     if args.port or args.address:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         client.bind((args.address, args.port))

@@ -81,7 +81,7 @@ host_loopback_server() {
 	host_server_start taker "$RK_TOOLS/tcp-server" observe "$HOST_IP" "$PORT"
 	sent=$(child_tool tcp-client half-close "$HOST_IP" "$PORT" 50000000 | sed -n 's/^sent //p')
 	[ -n "$sent" ]
-	wait_until 5 grep -q "^eof $sent" "$FILE_DIR/taker.out"
+	wait_until 10 grep -q "^eof $sent" "$FILE_DIR/taker.out"
 }
 
 @test "gvproxy: names are resolved by the host's name server" {
@@ -119,7 +119,7 @@ host_loopback_server() {
 @test "gvproxy: the child cannot open ports of the host" {
 	local url=http://192.168.127.1/services/forwarder
 	# The request is a good one: over gvproxy's own socket it is answered.
-	as_user curl -sS --max-time 5 --unix-socket "$STATE/gvproxy/api.sock" "$url/all"
+	as_user curl -sS --max-time 20 --unix-socket "$STATE/gvproxy/api.sock" "$url/all"
 	run in_ns curl -sS --max-time 2 "$url/all"
 	assert_equal "$status" 28 # timed out
 	run in_ns curl -sS --max-time 2 -X POST "$url/expose" \

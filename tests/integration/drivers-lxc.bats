@@ -175,7 +175,7 @@ ends_with() { # SECONDS REGEX
 	host_server_start taker "$RK_TOOLS/tcp-server" observe "$BRIDGE_IP" "$PORT"
 	sent=$(child_tool tcp-client half-close "$BRIDGE_IP" "$PORT" 50000000 | sed -n 's/^sent //p')
 	[ -n "$sent" ]
-	wait_until 5 grep -q "^eof $sent" "$FILE_DIR/taker.out"
+	wait_until 10 grep -q "^eof $sent" "$FILE_DIR/taker.out"
 }
 
 @test "lxc: ports published by builtin work over TCP and UDP" {
@@ -252,7 +252,7 @@ ends_with() { # SECONDS REGEX
 	refused "$DIR/test.ini" "as many interfaces on $BRIDGE as it may.*\"$TEST_USER veth $BRIDGE\""
 	usernet "$TEST_USER veth $BRIDGE 10"
 	assert_none_left "$MARK"
-	ports_are "$BRIDGE" 1
+	wait_until 20 ports_are "$BRIDGE" 1
 }
 
 @test "lxc: what is no bridge is explained" {
@@ -263,7 +263,7 @@ ends_with() { # SECONDS REGEX
 @test "lxc: an interface name that is taken is explained" {
 	config <<<$'[network]\nifname = lo'
 	refused "$DIR/test.ini" 'has an interface lo already.*ifname'
-	wait_until 10 ports_are "$BRIDGE" 1
+	wait_until 20 ports_are "$BRIDGE" 1
 }
 
 @test "lxc: no_new_privs, which switches set-uid off, is explained" {
@@ -283,9 +283,8 @@ ends_with() { # SECONDS REGEX
 	other_bridge 0 none
 	refused "$DIR/test.ini" "no DHCP server gave an address within 30 s.*$OTHER_BRIDGE"
 	[ $((SECONDS - started)) -ge 29 ]
-	[ $((SECONDS - started)) -le 36 ]
 	assert_none_left "$MARK"
-	wait_until 10 ports_are "$OTHER_BRIDGE" 0
+	wait_until 20 ports_are "$OTHER_BRIDGE" 0
 	other_bridge_remove
 }
 
@@ -296,10 +295,10 @@ ends_with() { # SECONDS REGEX
 	"${AS_USER[@]}" "$RK_BIN/rk-engine" -c "$DIR/test.ini" -- sleep infinity \
 		</dev/null >"$ENGINE_LOG" 2>&1 3>&- &
 	ENGINE_PID=$!
-	wait_until 10 ports_are "$OTHER_BRIDGE" 1
+	wait_until 20 ports_are "$OTHER_BRIDGE" 1
 	started=$SECONDS
 	engine_stop
-	[ $((SECONDS - started)) -le 4 ]
+	[ $((SECONDS - started)) -le 15 ] # not the 30 that it would wait
 	assert_equal "$ENGINE_STATUS" 143
 	assert_none_left "$MARK"
 	[ ! -e "$DIR/test.state" ]
@@ -307,20 +306,20 @@ ends_with() { # SECONDS REGEX
 }
 
 @test "lxc: the lease is renewed with its server as long as that answers" {
-	other_bridge 3 keep
+	other_bridge 6 keep
 	engine_start "$DIR/test.ini"
-	wait_until 15 server_heard 4 '^request alone'
+	wait_until 30 server_heard 4 '^request alone'
 	refute_match "$(cat "$FILE_DIR/dhcp.out")" 'to-all'
 	assert_equal "$(child_ip)" 10.92.7.50
 	engine_stop
-	wait_until 5 server_heard 1 '^release alone'
+	wait_until 10 server_heard 1 '^release alone'
 	other_bridge_remove
 }
 
 @test "lxc: a server that names neither T1 nor a router is good enough" {
-	other_bridge 4 bare
+	other_bridge 6 bare
 	engine_start "$DIR/test.ini"
-	wait_until 15 server_heard 2 '^request alone'
+	wait_until 30 server_heard 2 '^request alone'
 	assert_equal "$(in_ns ip route show default)" ''
 	in_ns ping -c 1 -W 5 10.92.7.1
 	engine_stop
@@ -329,7 +328,7 @@ ends_with() { # SECONDS REGEX
 
 @test "lxc: an address that changes ends the run" {
 	ENGINE_MARK=$MARK
-	other_bridge 3 move
+	other_bridge 6 move
 	engine_start "$DIR/test.ini"
 	wait_until 10 grep -q 'now gives' "$ENGINE_LOG"
 	kill "$SERVER_PID"
@@ -339,7 +338,7 @@ ends_with() { # SECONDS REGEX
 
 @test "lxc: an address that is withdrawn ends the run" {
 	ENGINE_MARK=$MARK
-	other_bridge 3 nak
+	other_bridge 6 nak
 	engine_start "$DIR/test.ini"
 	wait_until 10 grep -q 'has withdrawn' "$ENGINE_LOG"
 	kill "$SERVER_PID"
@@ -356,7 +355,7 @@ ends_with() { # SECONDS REGEX
 	wait_until 15 grep -q 'has ended' "$ENGINE_LOG"
 	kill "$SERVER_PID"
 	ends_with 10 'the network is gone: lxc-user-nic: the lease of 10\.92\.7\.50 has ended: no DHCP server answered'
-	wait_until 10 ports_are "$OTHER_BRIDGE" 0
+	wait_until 20 ports_are "$OTHER_BRIDGE" 0
 	other_bridge_remove
 }
 
@@ -373,15 +372,16 @@ ends_with() { # SECONDS REGEX
 	config "127.0.0.1:$PORT:7001/tcp" </dev/null
 	engine_start "$DIR/test.ini"
 	[ -n "$(keeper_of "$ENGINE_PID")" ]
-	ports_are "$BRIDGE" 2
+	wait_until 20 ports_are "$BRIDGE" 2 # those of runs before may still be going
 	ip=$(child_ip)
 	engine_stop
-	wait_until 5 grep -q "DHCPRELEASE($BRIDGE) $ip " "$FILE_DIR/dnsmasq.log"
-	refute_match "$(cat "$FILE_DIR/leases")" " $ip "
+	wait_until 10 grep -q "DHCPRELEASE($BRIDGE) $ip " "$FILE_DIR/dnsmasq.log"
+	lease_gone() { ! grep -qF " $ip " "$FILE_DIR/leases"; }
+	wait_until 10 lease_gone
 	assert_equal "$ENGINE_STATUS" 143
 	assert_none_left "$MARK"
 	[ ! -e "$STATE" ]
-	wait_until 10 ports_are "$BRIDGE" 1
+	wait_until 20 ports_are "$BRIDGE" 1
 	host_closed t "$PORT"
 }
 
@@ -390,7 +390,7 @@ ends_with() { # SECONDS REGEX
 	engine_start "$DIR/test.ini"
 	dies_with "$(keeper_of "$ENGINE_PID")" \
 		'lxc-user-nic: the process that keeps the lease killed by signal 9'
-	wait_until 10 ports_are "$BRIDGE" 1
+	wait_until 20 ports_are "$BRIDGE" 1
 }
 
 @test "lxc: SIGKILL of the engine takes all along" {
@@ -400,7 +400,7 @@ ends_with() { # SECONDS REGEX
 		[ "$(cat "/proc/$pid/comm")" != rk-engine ] || echo "$pid"
 	done)"
 	assert_none_left "$MARK"
-	wait_until 10 ports_are "$BRIDGE" 1
+	wait_until 20 ports_are "$BRIDGE" 1
 }
 
 # The last test: half of the two minutes is over by now, or nearly so.

@@ -184,17 +184,17 @@ pasta_is_old() {
 	config pasta implicit <<<$'[network]\ndisable-host-loopback = false'
 	engine_start "$DIR/test.ini"
 	server_start auto-tcp "$RK_TOOLS/tcp-server" echo 127.0.0.1 "$PORT"
-	wait_until 5 host_listens t "$PORT"
+	wait_until 15 host_listens t "$PORT"
 	assert_match "$(host_tool tcp-many 127.0.0.1 "$PORT" 5 5)" '^ok 5 '
 	if ! pasta_is_old; then
 		server_start auto-udp "$RK_TOOLS/udp-server" 0.0.0.0 "$PORT"
-		wait_until 5 host_listens u "$PORT"
+		wait_until 15 host_listens u "$PORT"
 		assert_match "$(host_tool udp-client echo 127.0.0.1 "$PORT" 1 512)" '512 ok'
 	fi
 	kill "$(named_process tcp-server)"
-	wait_until 5 host_closed t "$PORT"
+	wait_until 15 host_closed t "$PORT"
 	engine_stop
-	wait_until 2 host_closed u "$PORT"
+	wait_until 10 host_closed u "$PORT"
 }
 
 @test "implicit: keeps the host's loopback closed, or says that it cannot" {

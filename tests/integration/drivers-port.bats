@@ -289,7 +289,7 @@ socat_works_on() { # NET
 	udp_echo 127.0.0.1 "$PORT"
 	kill -KILL "$ENGINE_PID"
 	assert_none_left "$MARK"
-	host_closed u "$PORT"
+	assert_port_freed u "$PORT" host_listens
 }
 
 @test "socat: a missing program is named with its package" {

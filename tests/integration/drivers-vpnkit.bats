@@ -111,7 +111,7 @@ process_of() { # ENGINE-PID NAME
 	host_server_start taker "$RK_TOOLS/tcp-server" observe "$HOST_IP" "$PORT"
 	sent=$(child_tool tcp-client half-close "$HOST_IP" "$PORT" 30000000 | sed -n 's/^sent //p')
 	[ -n "$sent" ]
-	wait_until 5 grep -q "^eof $sent" "$FILE_DIR/taker.out"
+	wait_until 10 grep -q "^eof $sent" "$FILE_DIR/taker.out"
 }
 
 @test "vpnkit: names are resolved by the host's name server" {

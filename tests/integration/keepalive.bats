@@ -14,7 +14,7 @@ setup_file() {
 		keepalive-time = 2s
 		user-timeout = 4s
 		[engine]
-		connect-timeout = 3s
+		connect-timeout = 8s
 	END
 	engine_start "$FILE_DIR/keepalive.ini"
 	server_start echo "$RK_TOOLS/tcp-load-server" echo 127.0.0.1 7001
@@ -53,14 +53,14 @@ hold() {
 	[ -z "$3" ] || where+=(ip netns exec "$REMOTE$3")
 	"${where[@]}" "$RK_TOOLS/tcp-load" hold "$4" "$5" "$1" "$2" >"$DIR/hold" 2>&1 3>&- &
 	HOLDER=$!
-	wait_until 10 grep -q open "$DIR/hold"
+	wait_until 20 grep -q open "$DIR/hold"
 }
 
 @test "keepalive: clients that vanish are noticed, and their servers see the end" {
+	SECONDS=0 # their last byte comes later
 	hold 20 1 A "$HOST4" "$IDLE"
 	assert_equal "$(flows_open)" 20
 	ip link set "${REMOTE}A" down
-	SECONDS=0
 	wait_until 20 no_flow
 	echo "noticed after $SECONDS s"
 	[ "$SECONDS" -ge 2 ]
@@ -133,7 +133,7 @@ hold() {
 	wait_until 10 pending
 	assert_match "$(tool tcp-load burst 127.0.0.1 "$ECHO" 200)" '^ok 200$'
 	assert_equal "$(flows_open)" 50
-	wait_until 20 no_flow
+	wait_until 30 no_flow
 	wait "${pids[@]}"
 	assert_equal "$(cat "$DIR"/end* | grep -c '^reset 0 ')" 50
 	assert_equal "$(api_body /v1/stats | json 'sum(p["connections"]["failed"] for p in d)')" 50
@@ -155,7 +155,7 @@ silent_clients() {
 		max-pending = 8
 		[engine]
 		workers = 1
-		connect-timeout = 3s
+		connect-timeout = 6s
 	END
 	of_hole() { api_body /v1/stats | json "[($1) for p in d if p['spec']['parentPort'] == $hole][0]"; }
 	is_hole() { [ "$(of_hole "$1")" = "$2" ]; }

@@ -33,6 +33,12 @@ running_or_gone() {
 	grep -qs running "$ENGINE_LOG" || engine_gone
 }
 
+another_helper() { # than this one
+	local now
+	now=$(descendant "$ENGINE_PID" nsctl-helper)
+	[ -n "$now" ] && [ "$now" != "$1" ]
+}
+
 SLIRP=(--net=slirp4netns --disable-host-loopback)
 
 # --- detached network ------------------------------------------------------------------------
@@ -77,9 +83,9 @@ check_detached() {
 	netns=$(readlink "/proc/$helper/ns/net")
 	[ "$netns" != "$(readlink /proc/self/ns/net)" ]
 	kill -KILL "$helper"
-	sleep 1.5
-	helper=$(descendant "$ENGINE_PID" nsctl-helper)
-	assert_equal "$(readlink "/proc/$helper/ns/net")" "$netns"
+	wait_until 10 another_helper "$helper"
+	is_in_netns() { [ "$(readlink "/proc/$(descendant "$ENGINE_PID" nsctl-helper)/ns/net")" = "$1" ]; }
+	wait_until 10 is_in_netns "$netns"
 	engine_stop
 }
 
@@ -155,7 +161,7 @@ on_terminal() {
 	for flag in --pidns=false --pidns=true; do
 		run -0 on_terminal "${AS_USER[@]}" "$RK_BIN/rootlesskit" --state-dir="$STATE" "$flag" sh -c '
 			trap "echo got-int" INT; stty -a </dev/tty >/dev/null && echo controlling
-			echo waiting; sleep 1; sleep 0.5; exit 5'
+			echo waiting; sleep 20; sleep 0.5; exit 5'
 		assert_match "$output" 'controlling'
 		assert_equal "$(grep -cE '^(\^C)?got-int$' <<<"$output")" 1
 		assert_match "$output" 'status 5'
@@ -205,8 +211,7 @@ kill_and_check() {
 		rootlesskit_start --net=none --port-driver=builtin "$flag"
 		helper=$(descendant "$ENGINE_PID" nsctl-helper)
 		kill -KILL "$helper"
-		sleep 1.5
-		[ -n "$(descendant "$ENGINE_PID" nsctl-helper)" ]
+		wait_until 10 another_helper "$helper"
 		kill -KILL "$ENGINE_PID"
 		assert_none_left "$MARK" 5
 		engine_wait

@@ -43,8 +43,15 @@ find_family() {
 	COMMAND=$(descendant "$ENGINE_PID" sleep)
 }
 
+# The filter, where there is one, is the last that the child takes upon itself.
 locked_down() {
-	[ "$(awk '$1 == "NoNewPrivs:" { print $2 }' "/proc/$CHILD/status")" = 1 ]
+	grep -qE '^NoNewPrivs:[[:space:]]+1$' "/proc/$CHILD/status" &&
+		grep -qE "^Seccomp:[[:space:]]+$(filter_mode)\$" "/proc/$CHILD/status"
+}
+
+# Another helper has its name, and its parent's filter, before it gives up its parent's rights.
+helper_has() { # CAPABILITIES
+	[[ $(awk '$1 == "CapEff:" { print $2 }' "/proc/$HELPER/status") =~ ^$1$ ]]
 }
 
 ALL_RIGHTS='[0-9a-f]+ffffffff'
@@ -59,6 +66,7 @@ check_family() {
 	inside=$(readlink "/proc/$HELPER/ns/net")
 	[ "$inside" != "$outside" ]
 	wait_until 10 locked_down # just after the command's start
+	wait_until 10 helper_has "0+${1}000"
 	check_threads "$ENGINE_PID" 1 "$filter" 0+ "$outside"
 	check_threads "$HOST" 1 "$filter" 0+ "$outside"
 	check_threads "$CHILD" 1 "$filter" "0+${1}020" "$inside"
@@ -102,7 +110,7 @@ another_helper() {
 	env RK_TEST_ID="$MARK" unshare --net sleep infinity </dev/null >/dev/null 2>&1 3>&- &
 	target=$!
 	low=$(low_port 600)
-	wait_until 5 in_other_netns "$target" "$outside"
+	wait_until 15 in_other_netns "$target" "$outside"
 	ENGINE_LOG=$DIR/attach.log
 	env RK_TEST_ID="$MARK" "$RK_BIN/rk-engine" -o "engine.state-dir=$STATE" --attach "$target" \
 		</dev/null >"$ENGINE_LOG" 2>&1 3>&- &
@@ -110,6 +118,7 @@ another_helper() {
 	wait_until 10 grep -q 'attached to' "$ENGINE_LOG"
 	check_threads "$ENGINE_PID" 1 "$(filter_mode)" "$rights" "$outside"
 	HELPER=$(descendant "$ENGINE_PID" nsctl-helper)
+	wait_until 10 helper_has 0+
 	check_threads "$HELPER" 1 "$(filter_mode)" 0+ "$(readlink "/proc/$target/ns/net")"
 	"$RK_BIN/rootlessctl" --socket "$STATE/api.sock" add-ports "127.0.0.1:$low:7001/tcp"
 	is_listening t "$low"
@@ -120,8 +129,10 @@ another_helper() {
 	[ ! -e "$STATE" ]
 }
 
+# From another number on in each run at the same time.
 low_port() { # FROM
-	local port=$1
+	local range=$(((RK_PORTS - PORTS_FIRST) / PORTS_SIZE)) port
+	port=$(($1 + range * 10))
 	while is_listening t "$port"; do
 		port=$((port + 1))
 	done
@@ -150,7 +161,7 @@ check_low_port() {
 	PORT=$later serves
 	kill_marked "$MARK"
 	assert_none_left "$MARK" 10
-	run ! is_listening t "$later"
+	assert_port_freed t "$later"
 }
 
 @test "security: low ports by setcap or an ambient capability, at the start and later" {
@@ -266,7 +277,7 @@ asked_by() {
 	local uid=$1
 	shift
 	setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@" \
-		curl -sS --max-time 5 --unix-socket "$STATE/api.sock" http://rk/v1/info 2>&1
+		curl -sS --max-time 20 --unix-socket "$STATE/api.sock" http://rk/v1/info 2>&1
 }
 
 @test "security: the API's socket is the user's, whatever its mode" {
@@ -280,7 +291,7 @@ asked_by() {
 	chmod 666 "$STATE/api.sock"
 	run ! asked_by 65533
 	refute_match "$output" apiVersion
-	wait_until 5 grep -q 'refused a connection of another user' "$ENGINE_LOG"
+	wait_until 10 grep -q 'refused a connection of another user' "$ENGINE_LOG"
 	# Root, too, and is told whom to be.
 	run ! "$RK_BIN/rootlessctl" --socket "$STATE/api.sock" list-ports
 	assert_match "$output" "belongs to user $TEST_UID"
@@ -295,10 +306,10 @@ asked_by() {
 	engine_start "$DIR/sec.ini"
 	chmod 755 "$STATE"
 	chmod 666 "$STATE/api.sock"
-	run -0 in_ns curl -sS --max-time 5 --unix-socket "$STATE/api.sock" http://rk/v1/info
+	run -0 in_ns curl -sS --max-time 20 --unix-socket "$STATE/api.sock" http://rk/v1/info
 	assert_match "$output" apiVersion
 	run -0 in_ns setpriv --reuid=1000 --regid=1000 --clear-groups \
-		curl -sS --max-time 5 --unix-socket "$STATE/api.sock" http://rk/v1/info
+		curl -sS --max-time 20 --unix-socket "$STATE/api.sock" http://rk/v1/info
 	assert_match "$output" apiVersion
 	engine_stop
 }

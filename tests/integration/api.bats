@@ -69,12 +69,12 @@ extra_ids() {
 	id=$(ctl add-ports "127.0.0.1:$PORT:7001/tcp")
 	exec 5<>"/dev/tcp/127.0.0.1/$PORT"
 	echo before >&5
-	read -r -t 5 line <&5
+	read -r -t 20 line <&5
 	assert_equal "$line" before
 	ctl remove-ports "$id"
 	run ! is_listening t "$PORT"
 	echo after >&5
-	read -r -t 5 line <&5
+	read -r -t 20 line <&5
 	assert_equal "$line" after
 	exec 5>&-
 }
@@ -171,19 +171,21 @@ extra_ids() {
 }
 
 @test "api: another user is turned away" {
-	local round
+	local round lines started=$SECONDS
 	[ "$(id -u)" -eq 0 ] || skip "needs a second user"
 	chmod 755 "$STATE"
 	chmod 666 "$STATE/api.sock"
 	for round in 1 2 3 4 5; do
 		run setpriv --reuid=65534 --regid=65534 --clear-groups \
-			curl -sS --max-time 5 --unix-socket "$STATE/api.sock" http://rk/v1/info
+			curl -sS --max-time 20 --unix-socket "$STATE/api.sock" http://rk/v1/info
 	done
 	chmod 600 "$STATE/api.sock"
 	chmod 700 "$STATE"
 	refute_match "$output" 'apiVersion'
-	# A line now and then, however many come.
-	assert_equal "$(grep -c 'refused a connection of another user' "$ENGINE_LOG")" 1
+	# A line now and then (ten seconds), however many come.
+	lines=$(grep -c 'refused a connection of another user' "$ENGINE_LOG")
+	[ "$lines" -ge 1 ]
+	[ "$lines" -le $((1 + (SECONDS - started) / 10)) ]
 }
 
 @test "api: stats count connections and bytes" {
@@ -194,7 +196,7 @@ extra_ids() {
 		[[ $stats == *listening* ]] && [[ $stats == *30010* ]]
 	}
 	# 5 connections, 2 blocks of 3001 bytes each way; nothing else uses this port.
-	wait_until 5 counted || { echo "$stats"; return 1; }
+	wait_until 10 counted || { echo "$stats"; return 1; }
 }
 
 @test "rootlessctl: ours lists, adds, removes and shows info" {

@@ -122,8 +122,8 @@ rejects() {
 }
 
 @test "config: JSON log lines are JSON" {
-	engine -c "$DIR/c.ini" -o engine.log-format=json -o engine.log-level=debug \
-		-o "port.publish=127.0.0.1:$(free_port):81/tcp" -- true 2>"$DIR/log"
+	write_config "$DIR/json.ini" "127.0.0.1:$(free_port):81/tcp" </dev/null
+	engine -c "$DIR/json.ini" -o engine.log-format=json -o engine.log-level=debug -- true 2>"$DIR/log"
 	[ -s "$DIR/log" ]
 	while read -r line; do
 		json 'd["level"] + d["message"]' <<<"$line"

@@ -35,11 +35,16 @@ setup_file() {
 	assert_match "$(tool tcp-many 127.0.0.1 "$ECHO" 5 2)" '^ok 5 '
 }
 
+# paused: the TCP port waits for descriptors.
+paused() {
+	[ "$(api_body /v1/stats | json '[p["state"] for p in d if p["spec"]["proto"] == "tcp"][0]')" = paused ]
+}
+
 @test "descriptors: a paused engine does not burn the processor" {
 	local holder before after
-	tool tcp-exhaust 127.0.0.1 "$ECHO" 150 4000 >/dev/null 3>&- &
+	tool tcp-exhaust 127.0.0.1 "$ECHO" 150 6000 >/dev/null 3>&- &
 	holder=$!
-	sleep 1.5
+	wait_until 10 paused
 	before=$(cpu_ticks)
 	sleep 2
 	after=$(cpu_ticks)
@@ -54,9 +59,9 @@ cpu_ticks() {
 
 @test "descriptors: the control API answers during the shortage" {
 	local holder
-	tool tcp-exhaust 127.0.0.1 "$ECHO" 150 3000 >/dev/null 3>&- &
+	tool tcp-exhaust 127.0.0.1 "$ECHO" 150 6000 >/dev/null 3>&- &
 	holder=$!
-	sleep 1
+	wait_until 10 paused
 	assert_equal "$(api_body /v1/info | json 'd["apiVersion"]')" 1.1.1
 	wait "$holder"
 }

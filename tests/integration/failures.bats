@@ -136,7 +136,7 @@ path_without() {
 	own_user_namespace() {
 		[ "$(readlink "/proc/$outer/ns/user")" != "$(readlink /proc/self/ns/user)" ]
 	}
-	wait_until 5 own_user_namespace
+	wait_until 15 own_user_namespace
 	echo '0 0 4294967295' >"/proc/$outer/uid_map"
 	echo '0 0 4294967295' >"/proc/$outer/gid_map"
 	status=0
@@ -169,7 +169,7 @@ path_without() {
 	kill -KILL "$helper"
 	new_connections_work() { tool tcp-many 127.0.0.1 "$PORT" 200 1; }
 	wait_until 10 new_connections_work
-	wait_until 5 grep -q helper "$ENGINE_LOG"
+	wait_until 10 grep -q helper "$ENGINE_LOG"
 	engine_stop
 }
 

@@ -55,8 +55,12 @@ metric() {
 	assert_equal "$(port_says "$ECHO" 'p["connections"]["total"], p["bytes"]["in"], p["bytes"]["out"]')" '(5, 30010, 30010)'
 	assert_equal "$(metric "$ECHO" bytes_total 'direction="in"')" 30010
 	assert_equal "$(metric "$ECHO" connections_total)" 5
-	assert_equal "$(port_says "$UDP" 'p["datagrams"]["in"], p["datagrams"]["out"], p["bytes"]["in"], p["bytes"]["out"]')" \
-		'(3, 3, 1110, 1110)'
+	# A datagram is counted once the kernel has said that it took it: its reader may be first.
+	datagrams_counted() {
+		[ "$(port_says "$UDP" 'p["datagrams"]["in"], p["datagrams"]["out"], p["bytes"]["in"], p["bytes"]["out"]')" = \
+			'(3, 3, 1110, 1110)' ]
+	}
+	wait_until 10 datagrams_counted
 	assert_equal "$(metric "$UDP" datagrams_total 'direction="out"')" 3
 	assert_equal "$(port_says "$ECHO" 'p["state"], "lastError" in p')" "('listening', False)"
 }
@@ -65,7 +69,7 @@ metric() {
 	for _ in 1 2 3; do
 		! tool tcp-client observe 127.0.0.1 "$DEAD" 10 >"$DIR/out" 2>&1 || grep -q '^reset' "$DIR/out"
 	done
-	wait_until 5 is_state "$DEAD" failed
+	wait_until 10 is_state "$DEAD" failed
 	assert_equal "$(port_says "$DEAD" 'p["connections"]["refused"]')" 3
 	assert_match "$(port_says "$DEAD" 'p["stateReason"]')" 'no service: Connection refused'
 	assert_match "$(port_says "$DEAD" 'p["lastError"]')" \
@@ -74,16 +78,16 @@ metric() {
 	assert_equal "$(metric "$DEAD" state 'state="failed"')" 1
 	assert_match "$(ctl stats)" 'failed .*connect to the child: Connection refused, client 127.0.0.1:[0-9]+, [0-9]+ s ago'
 	assert_equal "$(api_body /v1/ports | json "[p['state'] for p in d if p['spec']['parentPort'] == $DEAD][0]")" failed
-	wait_until 5 grep -qE "warning: port [0-9]+ \(127.0.0.1:$DEAD.*\) failed: .*Connection refused" "$ENGINE_LOG"
+	wait_until 10 grep -qE "warning: port [0-9]+ \(127.0.0.1:$DEAD.*\) failed: .*Connection refused" "$ENGINE_LOG"
 	server_start late "$RK_TOOLS/tcp-server" echo 127.0.0.1 7209
 	assert_match "$(tool tcp-many 127.0.0.1 "$DEAD" 1 1)" '^ok 1 '
-	wait_until 5 is_state "$DEAD" listening
-	wait_until 5 grep -qE "info: port [0-9]+ \(127.0.0.1:$DEAD.*\) is listening again" "$ENGINE_LOG"
+	wait_until 10 is_state "$DEAD" listening
+	wait_until 10 grep -qE "info: port [0-9]+ \(127.0.0.1:$DEAD.*\) is listening again" "$ENGINE_LOG"
 }
 
 @test "observe: datagrams to nobody are refusals of the service, not silence" {
 	tool udp-client echo 127.0.0.1 "$UDPDEAD" 5 || true
-	wait_until 5 is_state "$UDPDEAD" failed
+	wait_until 10 is_state "$UDPDEAD" failed
 	[ "$(port_says "$UDPDEAD" 'p["connections"]["refused"]')" -ge 1 ]
 	assert_equal "$(port_says "$UDPDEAD" 'p["datagrams"]["in"]')" "$(port_says "$UDPDEAD" 'p["connections"]["refused"]')"
 }
@@ -110,7 +114,7 @@ metric() {
 		        self.sock = socket.socket(socket.AF_UNIX)
 		        self.sock.connect(sys.argv[1])
 		api = Connection("rk")
-		for _ in range(200):
+		for _ in range(600):
 		    api.request("GET", "/v1/stats")
 		    for p in json.load(api.getresponse()):
 		        if p["state"] == "paused" and p["spec"]["parentPort"] == int(sys.argv[2]):
@@ -128,11 +132,11 @@ metric() {
 	holder=$!
 	wait "$watcher"
 	assert_match "$(cat "$DIR/paused")" 'paused: Too many open files; raise the limit of open files.* phase: accept'
-	wait_until 5 grep -qE "warning: port [0-9]+ \(127.0.0.1:$tcp.*\) paused: Too many open files" "$ENGINE_LOG"
+	wait_until 10 grep -qE "warning: port [0-9]+ \(127.0.0.1:$tcp.*\) paused: Too many open files" "$ENGINE_LOG"
 	soft_limit "$hard"
 	wait "$holder"
 	assert_match "$(cat "$DIR/many")" '^ok 2 '
-	wait_until 5 is_state "$tcp" listening
+	wait_until 10 is_state "$tcp" listening
 	[ "$(port_says "$tcp" 'p["listener"]["pauses"]')" -gt 0 ]
 	wait_until 10 grep -qE "info: port [0-9]+ \(127.0.0.1:$tcp.*\) is listening again" "$ENGINE_LOG"
 	# Paused twenty times a second, said once.
@@ -197,13 +201,13 @@ few_flows_start() { # SPEC...
 	is_state "$ANY" listening
 	# The service has no IPv6.
 	remote A timeout 10 "$RK_TOOLS/tcp-many" "$HOST6" "$ANY" 1 1
-	wait_until 5 is_state "$ANY" downgraded
+	wait_until 10 is_state "$ANY" downgraded
 	assert_equal "$(port_says "$ANY" 'p["connections"]["downgraded"], p["downgrades"]')" "(1, {'family': 1})"
 	assert_equal "$(metric "$ANY" state 'state="downgraded"')" 1
 	assert_equal "$(metric "$ANY" connections_downgraded_total 'reason="family"')" 1
-	wait_until 5 grep -qE "warning: port [0-9]+ .*$ANY.* downgraded: .*not shown" "$ENGINE_LOG"
+	wait_until 10 grep -qE "warning: port [0-9]+ .*$ANY.* downgraded: .*not shown" "$ENGINE_LOG"
 	remote A timeout 10 "$RK_TOOLS/tcp-many" "$HOST4" "$ANY" 1 1
-	wait_until 5 is_state "$ANY" listening
+	wait_until 10 is_state "$ANY" listening
 }
 
 @test "observe: resets are counted by who sent them" {
@@ -211,18 +215,23 @@ few_flows_start() { # SPEC...
 	before=$(port_says "$ECHO" 'p["connections"]["resetByClient"]')
 	run -0 tool tcp-client reset 127.0.0.1 "$ECHO" 1000
 	counted() { [ "$(port_says "$ECHO" 'p["connections"]["resetByClient"]')" = $((before + 1)) ]; }
-	wait_until 5 counted
+	wait_until 10 counted
 	assert_match "$(port_says "$ECHO" 'p["lastError"]["phase"], "client" in p["lastError"]')" "the client', True\)"
 }
 
 @test "observe: promtool has nothing to say about /metrics" {
-	api_body /metrics >"$DIR/metrics"
+	# The pools may still be filling up after the tests before.
+	descriptors_agree() {
+		api_body /metrics >"$DIR/metrics"
+		awk -v n="$(fd_count "$ENGINE_PID")" '$1 == "process_open_fds" { bad = ($2 - n) ^ 2 >= 100; found = 1 }
+			END { exit bad || !found }' "$DIR/metrics"
+	}
+	wait_until 10 descriptors_agree
 	run -0 promtool check metrics <"$DIR/metrics"
 	assert_equal "$output" ''
 	assert_match "$(as_user curl -sSI -X GET --unix-socket "$STATE/api.sock" http://rk/metrics)" \
 		'Content-Type: text/plain; version=0.0.4'
 	assert_match "$(grep ^rk_engine_build_info "$DIR/metrics")" 'io="(io_uring|epoll)"'
-	assert_equal "$(grep ^process_open_fds "$DIR/metrics" | cut -d ' ' -f 2 | awk -v n="$(fd_count "$ENGINE_PID")" '{ print ($1 - n) ^ 2 < 100 }')" 1
 }
 
 @test "observe: flows are listed with client, target, bytes and idle time" {
@@ -267,7 +276,7 @@ few_flows_start() { # SPEC...
 		if pid == 0:
 		    os.execvp(sys.argv[1], sys.argv[1:])
 		before = termios.tcgetattr(fd)
-		text, end, asked = b"", time.time() + 15, False
+		text, end, asked = b"", time.time() + 25, False
 		while time.time() < end:
 		    if not select.select([fd], [], [], 0.2)[0]:
 		        continue

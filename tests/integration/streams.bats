@@ -44,7 +44,7 @@ resets() {
 		assert_equal "$(server_output "$name")" "$situation reset"
 	done
 	no_flow() { [ "$(api_body /v1/stats | json 'sum(p["connections"]["open"] for p in d)')" -eq 0 ]; }
-	wait_until 5 no_flow
+	wait_until 10 no_flow
 }
 
 @test "streams: a reset comes out as a reset, in every situation, through io_uring" {

@@ -114,22 +114,23 @@ class WorkloadTest(unittest.TestCase):
 
 
 class TreeTest(unittest.TestCase):
-    """A shell with a busy child, and a grandchild in place of the measured server."""
+    """A shell with a child that was busy for a second, and one in place of the measured server."""
 
-    SCRIPT = "timeout 0.5 sh -c 'while :; do :; done'; sleep 60 & echo $! >$1; wait"
+    SCRIPT = "sh -c 'ulimit -t 1; while :; do :; done'; sleep 60 & echo $! >$1; wait"
 
     def start(self, folder):
         tree = processes.Tree()
         command = ["sh", "-c", self.SCRIPT, "sh", f"{folder}/pid"]
         tree.start(command, f"{folder}/log")
         self.addCleanup(tree.stop)
+        end = time.monotonic() + 60
+        while not processes.read_text(f"{folder}/pid").strip() and time.monotonic() < end:
+            time.sleep(0.05)
         return tree
 
     def test_cpu_of_ended_children_counts_and_the_server_does_not(self):
         with tempfile.TemporaryDirectory() as folder:
             tree = self.start(folder)
-            while not processes.read_text(f"{folder}/pid").strip():
-                time.sleep(0.05)
             tree.server_pids = [int(processes.read_text(f"{folder}/pid"))]
             self.assertGreater(sum(tree.usage().cpu_seconds.values()), 0.2)
             self.assertEqual([process.program for process in tree.own()], ["sh"])
@@ -138,7 +139,6 @@ class TreeTest(unittest.TestCase):
     def test_stop_leaves_nothing(self):
         with tempfile.TemporaryDirectory() as folder:
             tree = self.start(folder)
-            time.sleep(0.7)
             _, pids = tree.everything()
             self.assertEqual(len(pids), 2)
             tree.stop()

@@ -171,7 +171,7 @@ extra_ids() {
 }
 
 @test "api: another user is turned away" {
-	local round lines started=$SECONDS
+	local round count started=$SECONDS
 	[ "$(id -u)" -eq 0 ] || skip "needs a second user"
 	chmod 755 "$STATE"
 	chmod 666 "$STATE/api.sock"
@@ -183,9 +183,9 @@ extra_ids() {
 	chmod 700 "$STATE"
 	refute_match "$output" 'apiVersion'
 	# A line now and then (ten seconds), however many come.
-	lines=$(grep -c 'refused a connection of another user' "$ENGINE_LOG")
-	[ "$lines" -ge 1 ]
-	[ "$lines" -le $((1 + (SECONDS - started) / 10)) ]
+	count=$(grep -c 'refused a connection of another user' "$ENGINE_LOG")
+	[ "$count" -ge 1 ]
+	[ "$count" -le $((1 + (SECONDS - started) / 10)) ]
 }
 
 @test "api: stats count connections and bytes" {

@@ -107,9 +107,9 @@ struct rk_worker_stats {
 	uint64_t helper_losses;     // ... and that ended
 	uint64_t lost_sockets;      // messages of the helper whose sockets found no descriptor
 	uint64_t timers[TIMER_KIND_COUNT];
-	struct { // see bulk.h
-		bool splices;   // flows in bulk are spliced now
-		uint32_t pipes; // lent to flows
+	struct {                          // see bulk.h
+		bool splices;             // flows in bulk are spliced now
+		uint32_t pipes;           // lent to flows
 		uint64_t copied, spliced; // bytes of flows in bulk
 	} bulk;
 	struct {

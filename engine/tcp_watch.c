@@ -13,8 +13,7 @@
 
 static const uint8_t operation[LANE_COUNT] = {OP_TCP_WATCH_IN, OP_TCP_WATCH_OUT};
 
-// A lane in bulk cannot wait for a poll that began before and does not look for bytes: such a
-// source has ended.
+// A source that has ended has nothing to be read: it is polled for the other reasons only.
 void tcp_watch(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned side)
 {
 	bool reads = !(flow->lanes[side].flags & LANE_EOF);

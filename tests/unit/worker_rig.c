@@ -215,6 +215,8 @@ static void expect_nothing_left(const struct rig *rig, const char *about)
 	for (unsigned i = 0; i < SOCKET_KIND_COUNT; i++)
 		cr_expect(list_is_empty(&worker->pool.kinds[i].waiting), "%s: pool's queue", about);
 	cr_expect(list_is_empty(&worker->starved), "%s: a flow waits for buffers", about);
+	cr_expect(list_is_empty(&worker->ready), "%s: a flow has more to splice", about);
+	cr_expect_eq(worker->bulk.free_count, worker->bulk.pipe_count, "%s: pipes", about);
 	cr_expect(list_is_empty(&worker->full_listeners), "%s: a listener waits", about);
 	cr_expect_not(rig->share->listeners[0].parked, "%s: a client is parked", about);
 	cr_expect_eq(rig->share->listeners[0].pending, 0, "%s: a client is pending", about);

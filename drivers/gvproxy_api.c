@@ -77,7 +77,8 @@ static int post(struct gvproxy_api *api, const char *url, const char *body, stru
 	library->setopt(api->curl, CURLOPT_POSTFIELDS, body);
 	code = library->perform(api->curl);
 	if (code != CURLE_OK)
-		return error_set(e, EIO, "gvproxy's API: %s", library->strerror(code));
+		return error_set(e, code == CURLE_OPERATION_TIMEDOUT ? ETIMEDOUT : EIO,
+			"gvproxy's API: %s", library->strerror(code));
 	library->getinfo(api->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status == 200)
 		return 0;

@@ -15,6 +15,7 @@ const char *error_phase_name(enum rk_error_phase phase)
 		[ERROR_FROM_CHILD] = "receive from the child",
 		[ERROR_TO_CLIENT] = "send to the client",
 		[ERROR_TO_CHILD] = "send to the child",
+		[ERROR_REMOVE] = "remove the port",
 	};
 
 	return phase < ERROR_PHASES ? names[phase] : "?";

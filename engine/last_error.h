@@ -19,6 +19,7 @@ enum rk_error_phase {
 	ERROR_FROM_CHILD,
 	ERROR_TO_CLIENT, // sending
 	ERROR_TO_CHILD,
+	ERROR_REMOVE, // removing the port
 	ERROR_PHASES
 };
 

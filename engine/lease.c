@@ -15,6 +15,8 @@
 #define SO_PEERPIDFD 77 // Linux 6.5
 #endif
 
+#define NO_PORT 0u // ports count from 1
+
 struct lease {
 	struct lease *next;
 	uint32_t port_id;
@@ -102,6 +104,13 @@ int leases_watch_fd(const struct rk_leases *leases)
 	return leases->epoll_fd;
 }
 
+int leases_watch_also(struct rk_leases *leases, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = NO_PORT};
+
+	return epoll_ctl(leases->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
 static int begin(struct rk_leases *leases, uint32_t port_id, int pidfd)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = port_id};
@@ -143,13 +152,21 @@ int leases_set(struct rk_leases *leases, uint32_t port_id, const struct rk_owner
 
 uint32_t leases_take_ended(struct rk_leases *leases)
 {
-	struct epoll_event event;
+	struct epoll_event events[2]; // one may be the other descriptor's
 	struct lease **link;
+	uint32_t port_id;
+	int count;
 
-	if (!leases->first || epoll_wait(leases->epoll_fd, &event, 1, 0) <= 0)
-		return 0;
-	link = find(leases, event.data.u32);
+	if (!leases->first)
+		return NO_PORT;
+	count = epoll_wait(leases->epoll_fd, events, 2, 0);
+	if (count <= 0)
+		return NO_PORT;
+	port_id = events[0].data.u32;
+	if (port_id == NO_PORT && count == 2)
+		port_id = events[1].data.u32;
+	link = find(leases, port_id);
 	if (*link)
 		end(link);
-	return event.data.u32;
+	return port_id;
 }

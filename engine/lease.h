@@ -25,8 +25,10 @@ struct rk_leases;
 // NULL when there is no memory or no descriptor.
 struct rk_leases *leases_create(void);
 void leases_destroy(struct rk_leases *leases); // NULL is allowed
-// Readable when an owner has ended.
+// Readable when an owner has ended, or when the other descriptor that it is to watch is readable.
 int leases_watch_fd(const struct rk_leases *leases);
+// One other descriptor, borrowed. 0 or -errno.
+int leases_watch_also(struct rk_leases *leases, int fd);
 // The port belongs to the owner from now on (a copy of the pidfd is kept), or to nobody when there
 // is none; replaces an earlier one. 0 or -errno, the earlier lease then stays.
 int leases_set(struct rk_leases *leases, uint32_t port_id, const struct rk_owner *owner);

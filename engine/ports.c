@@ -21,14 +21,14 @@ struct rk_ports *ports_create(struct rk_plane *plane)
 
 	if (!ports)
 		return NULL;
-	ports->leases = leases_create();
-	if (!ports->leases) {
-		free(ports);
-		return NULL;
-	}
 	pthread_mutex_init(&ports->lock, NULL);
 	ports->plane = plane;
-	return ports;
+	ports->leaving_timer = -1;
+	ports->leases = leases_create();
+	if (ports->leases && ports_leaving_open(ports) == 0)
+		return ports;
+	ports_destroy(ports);
+	return NULL;
 }
 
 void ports_destroy(struct rk_ports *ports)
@@ -37,6 +37,7 @@ void ports_destroy(struct rk_ports *ports)
 		return;
 	pthread_mutex_destroy(&ports->lock);
 	leases_destroy(ports->leases);
+	ports_leaving_close(ports);
 	free(ports->items);
 	free(ports);
 }
@@ -124,13 +125,8 @@ static int resolve(const struct rk_ports *ports, const struct rk_port_spec *spec
 	return rc;
 }
 
-static int close_port_quietly(struct rk_ports *ports, uint32_t id, int rc)
-{
-	close_port(ports, id, NULL);
-	return rc;
-}
-
-// Lets the port belong to `owner` if it is to be `owned`, else to nobody.
+// Lets the port belong to `owner` if it is to be `owned`, else to nobody. It stays then, if it was
+// to go.
 static int set_owner(struct rk_ports *ports, struct rk_port *port, bool owned,
 	const struct rk_owner *owner, struct rk_error *e)
 {
@@ -140,6 +136,7 @@ static int set_owner(struct rk_ports *ports, struct rk_port *port, bool owned,
 		return error_errno(e, -rc, "watch the owner of port %u", port->id);
 	port->spec.owned = owned;
 	port->owner = owned && owner ? owner->pid : 0;
+	port->leaving_error = 0;
 	return 0;
 }
 
@@ -149,6 +146,7 @@ static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec,
 	const struct rk_owner *owner, struct rk_port *port, struct rk_error *e)
 {
 	struct rk_forward forward;
+	int unanswered = 0;
 	int rc;
 
 	// Whoever takes the place of an owner that was killed must not find its port still there.
@@ -171,11 +169,11 @@ static int add_locked(struct rk_ports *ports, const struct rk_port_spec *spec,
 		return rc;
 	fill_port(ports, port, spec, &forward);
 	rc = set_owner(ports, port, spec->owned, owner, e);
-	if (rc < 0)
-		return close_port_quietly(ports, forward.id, rc);
 	ports->last_id++;
 	ports->items[ports->count++] = *port;
-	return 0;
+	if (rc < 0)
+		ports_let_go(ports, port->id, &unanswered);
+	return rc;
 }
 
 int ports_add(struct rk_ports *ports, const struct rk_port_spec *spec, const struct rk_owner *owner,
@@ -244,7 +242,7 @@ struct rk_port *ports_find(struct rk_ports *ports, uint32_t id)
 	return NULL;
 }
 
-static int remove_locked(struct rk_ports *ports, uint32_t id, struct rk_error *e)
+int ports_remove_locked(struct rk_ports *ports, uint32_t id, struct rk_error *e)
 {
 	struct rk_port *port = ports_find(ports, id);
 	size_t after;
@@ -269,7 +267,7 @@ int ports_remove(struct rk_ports *ports, uint32_t id, struct rk_error *e)
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&ports->lock);
-	rc = remove_locked(ports, id, e);
+	rc = ports_remove_locked(ports, id, e);
 	pthread_mutex_unlock(&ports->lock);
 	return rc;
 }
@@ -295,7 +293,7 @@ int ports_remove_all(struct rk_ports *ports, const uint32_t *ids, size_t count, 
 	pthread_mutex_lock(&ports->lock);
 	rc = check_ids(ports, ids, count, e);
 	for (size_t i = 0; i < count && rc == 0; i++)
-		rc = remove_locked(ports, ids[i], e);
+		rc = ports_remove_locked(ports, ids[i], e);
 	pthread_mutex_unlock(&ports->lock);
 	return rc;
 }
@@ -308,7 +306,7 @@ int ports_owners_fd(const struct rk_ports *ports)
 static void free_ended_locked(struct rk_ports *ports)
 {
 	struct rk_port *port;
-	struct rk_error e;
+	int unanswered = 0;
 	uint32_t id;
 
 	while ((id = leases_take_ended(ports->leases))) {
@@ -316,8 +314,7 @@ static void free_ended_locked(struct rk_ports *ports)
 		if (!port)
 			continue;
 		log_info("port %u goes with process %d, which has ended", id, port->owner);
-		if (remove_locked(ports, id, &e) < 0)
-			log_failure(&e);
+		ports_let_go(ports, id, &unanswered);
 	}
 }
 
@@ -325,14 +322,18 @@ void ports_free_ended(struct rk_ports *ports)
 {
 	pthread_mutex_lock(&ports->lock);
 	free_ended_locked(ports);
+	ports_retry_leaving(ports);
 	pthread_mutex_unlock(&ports->lock);
 }
 
-// Takes back ids first..last of a list that failed half way.
-static void remove_range(struct rk_ports *ports, uint32_t first, uint32_t last)
+// Takes back ids first..last of a list that failed half way, with `rc`.
+static void remove_range(struct rk_ports *ports, uint32_t first, uint32_t last, int rc)
 {
+	int unanswered = rc == -ETIMEDOUT ? rc : 0;
+
 	for (uint32_t id = last; id >= first && id > 0; id--)
-		remove_locked(ports, id, NULL);
+		if (ports_find(ports, id))
+			ports_let_go(ports, id, &unanswered);
 }
 
 int ports_add_all(struct rk_ports *ports, const struct rk_port_spec *specs, size_t count,
@@ -352,7 +353,7 @@ int ports_add_all(struct rk_ports *ports, const struct rk_port_spec *specs, size
 		if (rc == 0)
 			continue;
 		rc = error_wrap(e, "publish %s", port_spec_format(&specs[i], text, sizeof(text)));
-		remove_range(ports, first, ports->last_id);
+		remove_range(ports, first, ports->last_id, rc);
 		break;
 	}
 	pthread_mutex_unlock(&ports->lock);

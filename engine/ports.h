@@ -23,6 +23,9 @@ struct rk_port {
 	enum rk_source_level source_levels[2];
 	enum rk_proxy_protocol proxy_protocol;
 	pid_t owner; // process that it belongs to (spec.owned), as our PID namespace numbers it
+	// The port is to go, but that failed, at that time: errno, 0 = it stays (ports_leaving.c).
+	int32_t leaving_error;
+	uint64_t leaving_since_ms; // CLOCK_MONOTONIC
 };
 
 struct rk_port_report {
@@ -55,7 +58,8 @@ int ports_add(struct rk_ports *ports, const struct rk_port_spec *spec, const str
 int ports_ensure(struct rk_ports *ports, const struct rk_port_spec *spec,
 	const struct rk_owner *owner, struct rk_port *port, struct rk_error *e);
 // Publishes all of the list or none; *e names the spec that failed. `added` (may be NULL) takes
-// `count` entries.
+// `count` entries. What cannot be taken back then, because the port driver fails, is listed as
+// failed until ports_free_ended() has removed it.
 int ports_add_all(struct rk_ports *ports, const struct rk_port_spec *specs, size_t count,
 	const struct rk_owner *owner, struct rk_port *added, struct rk_error *e);
 // Leads the port to another address of the child: `child_ip` NULL and `child_port` 0 stay as they
@@ -68,7 +72,8 @@ int ports_remove(struct rk_ports *ports, uint32_t id, struct rk_error *e);
 // All of the list or, when an id is unknown or listed twice, none.
 int ports_remove_all(struct rk_ports *ports, const uint32_t *ids, size_t count, struct rk_error *e);
 
-// Readable when a process that owns ports has ended: ports_free_ended() is due.
+// Readable when ports_free_ended() is due: a process that owns ports has ended, or the removal of a
+// port that failed is to be tried again.
 int ports_owners_fd(const struct rk_ports *ports);
 void ports_free_ended(struct rk_ports *ports);
 

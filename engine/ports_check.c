@@ -37,8 +37,13 @@ static int check_conflict(
 			!ports_same_ip(other->parent_ip, spec->parent_ip))
 			continue;
 		error_set(e, EEXIST, "conflict with ID %u", ports->items[i].id);
-		return error_hint(e, "that is %s: remove it, or choose another parent port",
-			port_spec_format(other, text, sizeof(text)));
+		port_spec_format(other, text, sizeof(text));
+		if (ports->items[i].leaving_error)
+			return error_hint(e,
+				"that is %s, which is to go, but the port driver failed to remove "
+				"it (%s); that is tried again",
+				text, strerror(ports->items[i].leaving_error));
+		return error_hint(e, "that is %s: remove it, or choose another parent port", text);
 	}
 	return 0;
 }

@@ -16,6 +16,8 @@ struct rk_ports {
 	uint32_t last_id;
 	struct rk_source_policy source_policy;
 	struct rk_leases *leases;
+	int leaving_timer; // timerfd
+	uint32_t leaving_pause_s;
 };
 
 // --- the table (ports.c)
@@ -24,6 +26,20 @@ struct rk_ports {
 struct rk_port *ports_find(struct rk_ports *ports, uint32_t id);
 // -ENOENT with *e.
 int ports_unknown_id(uint32_t id, struct rk_error *e);
+// 0, or -code with *e and the port as it was.
+int ports_remove_locked(struct rk_ports *ports, uint32_t id, struct rk_error *e);
+
+// --- ports that are to go (ports_leaving.c)
+
+int ports_leaving_open(struct rk_ports *ports); // 0 or -errno
+void ports_leaving_close(struct rk_ports *ports);
+// Removes the port, now or, where that fails, later. *unanswered, 0 at first, is shared by calls in
+// a row: once it is -ETIMEDOUT the port driver is not asked for the next ones.
+void ports_let_go(struct rk_ports *ports, uint32_t id, int *unanswered);
+// When the timer has run out: tries again.
+void ports_retry_leaving(struct rk_ports *ports);
+// The state of such a port; others are left as they are.
+void ports_leaving_report(const struct rk_port *port, struct rk_port_stats *stats);
 
 // --- what may be published (ports_check.c)
 

@@ -47,8 +47,10 @@ ssize_t ports_report(struct rk_ports *ports, struct rk_port_report **list, struc
 
 		report->port = ports->items[i];
 		// A port that the plane does not know is none to report on.
-		if (read_stats(ports, report->port.id, &report->stats) == 0)
-			count++;
+		if (read_stats(ports, report->port.id, &report->stats) < 0)
+			continue;
+		ports_leaving_report(&report->port, &report->stats);
+		count++;
 	}
 	pthread_mutex_unlock(&ports->lock);
 	return count;

@@ -119,6 +119,8 @@ static const int engine_calls[] = {
 	SCMP_SYS(recvmmsg),
 	SCMP_SYS(socketpair),
 	SCMP_SYS(eventfd2),
+	SCMP_SYS(timerfd_settime),
+	SCMP_SYS(timerfd_settime64),
 	SCMP_SYS(pipe2),
 	// state directory and /proc; Landlock says which files
 	SCMP_SYS(open),

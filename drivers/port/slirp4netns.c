@@ -85,7 +85,8 @@ static int api_connect(const struct slirp_ports *ports, struct rk_error *e)
 	// The send limit holds for connect(2), too: the queue of the socket has no length.
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	if (connect(fd, (const struct sockaddr *)&ports->api, sizeof(ports->api)) < 0)
-		return error_errno(e, errno, "API of slirp4netns, %s", ports->api.sun_path);
+		return error_errno(e, errno == EAGAIN ? ETIMEDOUT : errno, "API of slirp4netns, %s",
+			ports->api.sun_path);
 	return fd_take(&fd);
 }
 
@@ -277,10 +278,18 @@ static int slirp4netns_add(struct rk_port_backend *backend, const struct rk_port
 	return 0;
 }
 
+// A removal that was not answered in time may be done later, and the next one is refused: it says
+// of an id that it does not have that the argument is bad (as 1.2.0 words it).
+static bool is_gone(int rc, const struct rk_error *e)
+{
+	return rc == -EIO && strstr(e->text, "arguments.id");
+}
+
 static int slirp4netns_remove(struct rk_port_backend *backend, uint32_t id, struct rk_error *e)
 {
 	struct slirp_ports *ports = backend->private;
 	CLEANUP_JSON cJSON *result = NULL;
+	struct rk_error reason;
 	cJSON *arguments;
 	size_t at = 0;
 	int rc;
@@ -291,9 +300,14 @@ static int slirp4netns_remove(struct rk_port_backend *backend, uint32_t id, stru
 		return error_set(e, ENOENT, "unknown id: %u", id);
 	arguments = cJSON_CreateObject();
 	rc = api_call(ports, "remove_hostfwd", arguments,
-		cJSON_AddNumberToObject(arguments, "id", ports->items[at].slirp_id), &result, e);
-	if (rc == 0)
+		cJSON_AddNumberToObject(arguments, "id", ports->items[at].slirp_id), &result,
+		&reason);
+	if (rc == 0 || is_gone(rc, &reason)) {
 		ports->items[at] = ports->items[--ports->count];
+		return 0;
+	}
+	if (e)
+		*e = reason;
 	return rc;
 }
 

@@ -160,6 +160,45 @@ illegal() { # NET PORT REGEX
 	engine_stop
 }
 
+# What the API says of the port that was left behind.
+orphan_says() { # EXPRESSION
+	api_body /v1/ports | json "d[0]$1"
+}
+
+orphan_failed() {
+	[ "$(orphan_says '["state"]')" = failed ]
+}
+
+no_ports() {
+	[ "$(api_body /v1/ports)" = '[]' ]
+}
+
+@test "slirp4netns: a port whose owner ended while it hung goes when it works again" {
+	local slirp owner
+	config slirp4netns slirp4netns </dev/null
+	engine_start "$DIR/test.ini"
+	cp "$RK_TOP/tests/tools/port-client.py" "$DIR/"
+	"${AS_USER[@]}" python3 "$DIR/port-client.py" own "$STATE/api.sock" POST \
+		'{"proto":"tcp","parentIP":"127.0.0.1","parentPort":'"$PORT"',"childPort":7001,"owner":"peer"}' \
+		>"$DIR/owned" 3>&- &
+	owner=$!
+	wait_until 10 test -s "$DIR/owned"
+	host_listens t "$PORT"
+	slirp=$(descendant "$ENGINE_PID" slirp4netns)
+	kill -STOP "$slirp"
+	kill -KILL "$owner"
+	wait_until 20 orphan_failed
+	assert_equal "$(orphan_says '["lastError"]["phase"]')" 'remove the port'
+	assert_match "$(orphan_says '["stateReason"]')" 'timed out'
+	assert_match "$(cat "$ENGINE_LOG")" 'port 1 could not be removed; that is tried again'
+	# What it did not answer it does now: the next try finds the port gone.
+	kill -CONT "$slirp"
+	wait_until 20 no_ports
+	host_closed t "$PORT"
+	engine_stop
+	assert_none_left "$MARK"
+}
+
 @test "slirp4netns: the API socket is there for this port driver only" {
 	config slirp4netns builtin </dev/null
 	engine_start "$DIR/test.ini"

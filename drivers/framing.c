@@ -101,7 +101,7 @@ int stream_send(int fd, const uint8_t *data, size_t length, int64_t deadline_ms)
 	return stream_transfer(fd, (uint8_t *)data, length, true, deadline_ms);
 }
 
-int stream_receive(int fd, uint8_t *data, size_t length, int64_t deadline_ms)
+static int stream_receive(int fd, uint8_t *data, size_t length, int64_t deadline_ms)
 {
 	return stream_transfer(fd, data, length, false, deadline_ms);
 }

@@ -38,4 +38,3 @@ ssize_t frame_receive(
 
 // Exactly `length` bytes of a stream, by `deadline_ms`. 0 or -errno as above.
 int stream_send(int fd, const uint8_t *data, size_t length, int64_t deadline_ms);
-int stream_receive(int fd, uint8_t *data, size_t length, int64_t deadline_ms);

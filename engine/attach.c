@@ -18,7 +18,8 @@
 #define START_TIMEOUT_MS   10000
 #define HELPER_INTERVAL_MS 1000
 #define HELPER_GRACE_MS    2000
-#define CHANNEL_FD         3 // the helper's number of our channel
+#define CHANNEL_FD         3  // the helper's number of our channel
+#define CANCEL_INTERVAL_MS 50 // how soon a start is given up that nobody waits for any more
 
 static int open_process(struct rk_attachment *attachment, struct rk_error *e)
 {
@@ -73,18 +74,35 @@ static int start_program(struct rk_attachment *attachment, int channel, struct r
 	return rc;
 }
 
+// Until the channel has something to read. 0 or -code.
+static int await_helper(const struct rk_attachment *attachment, int channel, struct rk_error *e)
+{
+	struct pollfd fds[] = {{channel, POLLIN, 0}, {attachment->pidfd, POLLIN, 0}};
+	int64_t deadline_ms = clock_now_ms() + START_TIMEOUT_MS;
+
+	do {
+		if (attachment->is_cancelled &&
+			attachment->is_cancelled(attachment->cancel_context))
+			return error_set(e, ECANCELED, "the start of nsctl helper was given up");
+		if (poll(fds, 2, CANCEL_INTERVAL_MS) < 0 && errno != EINTR)
+			return error_errno(e, errno, "wait for nsctl helper");
+		if (fds[0].revents)
+			return 0;
+		if (fds[1].revents)
+			return error_set(e, ECANCELED, "process %d has ended", attachment->pid);
+	} while (clock_now_ms() < deadline_ms);
+	return error_set(
+		e, ETIMEDOUT, "nsctl helper did not answer within %d s", START_TIMEOUT_MS / 1000);
+}
+
 // The helper's first and only message. 0 with the workers' channels in *message, or -code.
 static int receive_channels(struct rk_attachment *attachment, int channel,
 	struct rk_message *message, struct rk_error *e)
 {
-	struct pollfd event = {channel, POLLIN, 0};
-	int ready, rc;
+	int rc = await_helper(attachment, channel, e);
 
-	while ((ready = poll(&event, 1, START_TIMEOUT_MS)) < 0 && errno == EINTR)
-		continue;
-	if (ready == 0)
-		return error_set(e, ETIMEDOUT, "nsctl helper did not answer within %d s",
-			START_TIMEOUT_MS / 1000);
+	if (rc < 0)
+		return rc;
 	rc = msg_receive(channel, message);
 	if (rc == 0 || rc == -ECONNRESET)
 		return error_set(e, ECHILD, "nsctl helper ended without a word");

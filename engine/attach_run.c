@@ -51,6 +51,23 @@ static int adapt(struct rk_config *config, struct rk_error *e)
 	return rc;
 }
 
+static void on_signals(struct attached *a)
+{
+	struct signalfd_siginfo info;
+
+	while (engine_signals_read(a->signal_fd, &info))
+		if (engine_signals_ask_to_stop(info.ssi_signo, false))
+			a->ended = true;
+}
+
+static bool is_ended(void *context)
+{
+	struct attached *a = context;
+
+	on_signals(a);
+	return a->ended;
+}
+
 static int start(struct attached *a, const char *target, struct rk_error *e)
 {
 	int rc = adapt(a->config, e);
@@ -60,6 +77,8 @@ static int start(struct attached *a, const char *target, struct rk_error *e)
 		rc = error_errno(e, -a->signal_fd, "signalfd");
 	if (rc == 0)
 		rc = attachment_open(&a->attachment, target, NULL, a->config->engine.workers, e);
+	a->attachment.is_cancelled = is_ended;
+	a->attachment.cancel_context = a;
 	if (rc == 0)
 		rc = start_helper(a, e);
 	if (rc < 0)
@@ -82,15 +101,6 @@ static int start(struct attached *a, const char *target, struct rk_error *e)
 	return rc;
 }
 
-static void on_signals(struct attached *a)
-{
-	struct signalfd_siginfo info;
-
-	while (engine_signals_read(a->signal_fd, &info))
-		if (engine_signals_ask_to_stop(info.ssi_signo, false))
-			a->ended = true;
-}
-
 static int replace_helper(struct attached *a, struct rk_error *e)
 {
 	int rc = start_helper(a, e);
@@ -99,6 +109,9 @@ static int replace_helper(struct attached *a, struct rk_error *e)
 		rc = service_set_helper(&a->service, a->config, &a->message, e);
 	if (rc == 0)
 		log_info("the namespace's helper was restarted");
+	// The next turn sees why.
+	if (rc == -ECANCELED)
+		return 0;
 	if (rc >= 0 || !attachment_helper_may_come(&a->attachment, -rc))
 		return rc;
 	log_failure(e);
@@ -147,6 +160,8 @@ int attach_run(struct rk_config *config, const char *target, struct rk_error *e)
 	};
 	int rc = start(&a, target, e);
 
+	if (rc == -ECANCELED && a.ended)
+		rc = 0;
 	while (rc == 0 && !a.ended)
 		rc = serve_once(&a, e);
 	service_stop(&a.service);

@@ -102,6 +102,14 @@ static int connect_helper(struct rk_engine *engine, struct rk_error *e)
 		      : plane_set_helper(engine->plane, channels, engine->attachment.workers, e);
 }
 
+static bool is_stopped(void *context)
+{
+	const struct rk_engine *engine = context;
+	struct pollfd event = {engine->stop_fd, POLLIN, 0};
+
+	return poll(&event, 1, 0) > 0;
+}
+
 static int start(struct rk_engine *engine, const struct rk_engine_options *options,
 	const struct rk_config *config, struct rk_error *e)
 {
@@ -118,6 +126,8 @@ static int start(struct rk_engine *engine, const struct rk_engine_options *optio
 	int rc = attachment_open(
 		&engine->attachment, options->target, options->helper, plane.workers, e);
 
+	engine->attachment.is_cancelled = is_stopped;
+	engine->attachment.cancel_context = engine;
 	engine->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (rc == 0 && engine->stop_fd < 0)
 		rc = error_errno(e, errno, "eventfd");
@@ -303,6 +313,9 @@ static int run_once(struct rk_engine *engine, struct rk_error *e)
 	if (attachment_delay_ms(&engine->attachment) != 0)
 		return 1;
 	rc = connect_helper(engine, e);
+	// The next turn sees why.
+	if (rc == -ECANCELED)
+		return 1;
 	return rc == 0 || attachment_helper_may_come(&engine->attachment, -rc) ? 1 : rc;
 }
 

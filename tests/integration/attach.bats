@@ -186,6 +186,34 @@ refuse() {
 	assert_none_left "$MARK"
 }
 
+# A start with a helper that never answers.
+silent_start() { # TARGET
+	mkdir -p "$DIR/bin"
+	cp "$RK_BIN/rk-engine" "$DIR/bin/"
+	printf '#!/bin/sh\necho helper waits\nexec sleep 60\n' >"$DIR/bin/nsctl"
+	chmod 755 "$DIR/bin/nsctl"
+	"${AS_USER[@]}" "$DIR/bin/rk-engine" -o "engine.state-dir=$DIR/state" --attach "$1" \
+		-p "127.0.0.1:$PORT:7001/tcp" </dev/null >"$DIR/out" 2>&1 3>&- &
+	ATTACHED=$!
+	wait_until 10 grep -q 'helper waits' "$DIR/out"
+}
+
+@test "attach: a start whose helper says nothing ends when it is asked to, and with the target" {
+	local target
+	silent_start "$TARGET"
+	kill -TERM "$ATTACHED"
+	attach_wait 0
+	refute_match "$(cat "$DIR/out")" 'did not answer'
+	"${AS_USER[@]}" unshare --user --map-root-user --net sleep infinity </dev/null 3>&- &
+	target=$!
+	silent_start "$target"
+	kill -KILL "$target"
+	attach_wait 1
+	assert_match "$(cat "$DIR/out")" "process $target has ended"
+	assert_none_left "$MARK"
+	[ ! -e "$DIR/state" ]
+}
+
 @test "attach: targets that cannot be are refused with the reason" {
 	refuse 'process 999999999: No such process' 999999999 -p "127.0.0.1:$PORT:7001/tcp"
 	refuse 'not a process id' 0

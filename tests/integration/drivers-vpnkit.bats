@@ -56,7 +56,7 @@ config() { # WORD [SPEC...]
 	if [ "$word" = works ]; then
 		vpnkit_by_gvproxy "$DIR"
 	else
-		printf '#!/bin/sh\nexec python3 %s/tests/tools/vpnkit-refuses.py %s "$@"\n' \
+		printf '#!/bin/sh\nexec python3 %s/tests/tools/vpnkit-refuses.py %s "$@" >"$0.said"\n' \
 			"$RK_TOP" "$word" >"$DIR/vpnkit"
 		chmod 755 "$DIR/vpnkit"
 	fi
@@ -171,6 +171,19 @@ process_of() { # ENGINE-PID NAME
 	config offer </dev/null
 	refused "$DIR/test.ini" 'vpnkit: no address was offered by DHCP within 10000 ms'
 	assert_none_left "$MARK"
+}
+
+@test "vpnkit: a start whose server says nothing ends when it is asked to" {
+	config silent </dev/null
+	"${AS_USER[@]}" "$RK_BIN/rk-engine" -c "$DIR/test.ini" -- echo it-ran \
+		</dev/null >"$DIR/out" 2>&1 3>&- &
+	ENGINE_PID=$! ENGINE_LOG=$DIR/out
+	wait_until 10 grep -qs greeted "$DIR/vpnkit.said"
+	kill -TERM "$ENGINE_PID"
+	engine_wait 20
+	refute_match "$(cat "$DIR/out")" 'it-ran|timed out'
+	assert_none_left "$MARK"
+	[ ! -e "$DIR/test.state" ]
 }
 
 @test "vpnkit: a clean stop leaves nothing" {

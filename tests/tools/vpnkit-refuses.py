@@ -3,7 +3,8 @@
 
 ANSWER says how: refuse (with a message), version (protocol 23), magic (something else's greeting),
 type (an answer of no known kind), hang-up (after the greeting), silent (never says anything),
-address (a group address as the client's own), offer (a link, but DHCP is never answered).
+address (a group address as the client's own), offer (a link, but DHCP is never answered). Prints
+"greeted" when the client has sent its greeting.
 """
 
 import socket
@@ -35,6 +36,7 @@ def serve(client, answer):
     magic, version, _ = INIT.unpack(read_exactly(client, INIT.size))
     if (magic, version) != (b"VMN3T", 22):
         sys.exit("vpnkit-refuses: the client does not speak the protocol")
+    print("greeted", flush=True)
     if answer == "silent":
         time.sleep(60)
     greeting = b"HTTP/" if answer == "magic" else b"VMN3T"

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static struct rk_error e;
 
@@ -89,4 +91,54 @@ Test(vpnkit_handshake, survives_any_answer)
 		vpnkit_parse_init(answer, &e);
 	}
 	free(answer);
+}
+
+// --- over a socket
+
+#define TIMEOUT_MS 50000
+
+static bool is_cancelled_later(void *context)
+{
+	unsigned *asked = context;
+
+	return ++*asked > 3;
+}
+
+// A server that says nothing, or only a part.
+static int shake_hands(unsigned bytes, bool hang_up, unsigned *asked)
+{
+	uint8_t init[RK_VPNKIT_INIT_BYTES];
+	struct rk_vpnkit_link link;
+	int ends[2];
+	int rc;
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	vpnkit_put_init(init);
+	cr_assert_eq(write(ends[0], init, bytes), bytes);
+	if (hang_up)
+		shutdown(ends[0], SHUT_WR);
+	rc = vpnkit_handshake(&link, ends[1], TIMEOUT_MS, is_cancelled_later, asked, &e);
+	close(ends[0]);
+	close(ends[1]);
+	return rc;
+}
+
+Test(vpnkit_handshake, is_given_up_when_nobody_waits_for_it, .timeout = 20)
+{
+	for (unsigned bytes = 0; bytes <= RK_VPNKIT_INIT_BYTES; bytes += 7) {
+		unsigned asked = 0;
+
+		cr_expect_eq(shake_hands(bytes, false, &asked), -ECANCELED, "%u", bytes);
+		cr_expect_eq(asked, 4);
+	}
+}
+
+Test(vpnkit_handshake, ends_with_the_server, .timeout = 20)
+{
+	for (unsigned bytes = 0; bytes <= RK_VPNKIT_INIT_BYTES; bytes += 7) {
+		unsigned asked = 0;
+
+		cr_expect_eq(shake_hands(bytes, true, &asked), -ECONNRESET, "%u", bytes);
+		cr_expect_leq(asked, 2);
+	}
 }

@@ -38,7 +38,7 @@ struct rk_api {
 	struct rk_api_peers peers;
 	struct rk_log_limit strangers; // lines about them; the server's thread alone uses it
 	struct rk_ports *ports;        // borrowed
-	char path[PATH_MAX];
+	struct rk_api_socket_file socket;
 };
 
 struct body {
@@ -256,8 +256,8 @@ static int start_server(struct rk_api *api, int listener, struct rk_error *e)
 		on_completed, api, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
 	if (api->daemon)
 		return 0;
-	return error_set(
-		e, errno ? errno : EIO, "API socket %s: the HTTP server did not start", api->path);
+	return error_set(e, errno ? errno : EIO, "API socket %s: the HTTP server did not start",
+		api->socket.path);
 }
 
 int api_start(struct rk_api **out, const char *path, const struct rk_api_info *info,
@@ -272,9 +272,8 @@ int api_start(struct rk_api **out, const char *path, const struct rk_api_info *i
 		return error_errno(e, ENOMEM, "API server");
 	api->info = *info;
 	api->ports = ports;
-	snprintf(api->path, sizeof(api->path), "%s", path);
 	api_peers_read(&api->peers, info->network->child_pid);
-	listener = api_socket_listen(path, e);
+	listener = api_socket_listen(&api->socket, path, e);
 	rc = listener < 0 ? listener : start_server(api, listener, e);
 	if (rc == 0) {
 		listener = -1; // the server closes it
@@ -282,7 +281,7 @@ int api_start(struct rk_api **out, const char *path, const struct rk_api_info *i
 		return 0;
 	}
 	if (listener >= 0)
-		unlink(path);
+		api_socket_remove(&api->socket);
 	free(api);
 	return rc;
 }
@@ -291,7 +290,7 @@ void api_stop(struct rk_api *api)
 {
 	if (!api)
 		return;
-	unlink(api->path);
+	api_socket_remove(&api->socket);
 	MHD_stop_daemon(api->daemon);
 	free(api);
 }

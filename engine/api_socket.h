@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -19,9 +20,19 @@ struct rk_api_peers {
 	unsigned range_count;
 };
 
-// A listening, non-blocking socket at `path`, mode 0600 from birth. A socket left there by a run
-// that was killed is replaced; one that answers is not (EADDRINUSE). The descriptor or -code.
-int api_socket_listen(const char *path, struct rk_error *e);
+// The file of a socket, by which it is known again: another engine may have put one in its place.
+struct rk_api_socket_file {
+	char path[PATH_MAX];
+	dev_t device;
+	ino_t inode;
+};
+
+// A listening, non-blocking socket at `path`, mode 0600 from birth, and its *file. A socket left
+// there by a run that was killed is replaced; one that answers is not (EADDRINUSE), nor does one of
+// two engines that begin at the same moment get the other's. The descriptor or -code.
+int api_socket_listen(struct rk_api_socket_file *file, const char *path, struct rk_error *e);
+// Removes the file, if it is still that socket's.
+void api_socket_remove(const struct rk_api_socket_file *file);
 
 // Reads the user namespace's mapping of process `child_pid`; where that is not possible only our
 // own user is in *peers.

@@ -34,6 +34,12 @@ setup_file() {
 	ctl add-ports ":$BUDP:8001/udp" ":$BLOOP:127.0.0.1:8001/udp"
 }
 
+# Takes the times of --timed away where they are below 4 s; connect-timeout, 10 s, is what a client
+# must not wait for.
+soon() {
+	sed -E 's/, [1-3]?[0-9]{1,3} ms$//'
+}
+
 # --- TCP
 
 @test "source-ip: info says that everything works here" {
@@ -104,10 +110,8 @@ setup_file() {
 }
 
 @test "source-ip: nobody listens: refused at once" {
-	local before=$EPOCHREALTIME
-	assert_match "$(ask A tcp "$HOST4" "$CLOSED")" '^error .*reset'
-	assert_match "$(ask A tcp "$HOST6" "$CLOSED")" '^error .*reset'
-	[ $((${EPOCHREALTIME/./} - ${before/./})) -lt 8000000 ]
+	assert_match "$(ask A tcp "$HOST4" "$CLOSED" --timed | soon)" '^error .*reset by peer$'
+	assert_match "$(ask A tcp "$HOST6" "$CLOSED" --timed | soon)" '^error .*reset by peer$'
 }
 
 # --- UDP
@@ -237,12 +241,11 @@ print(s.recv(100).decode())' "${address%/*}" "$ANY")" '^fd00::'
 }
 
 @test "source-ip: a client with an address of the bridge's network is served at once, and counted" {
-	local before=$EPOCHREALTIME
-	assert_equal "$(ask A tcp "$HOST4" "$BTCP" --address 172.30.0.77 --bytes 100000)" 'seen 10.0.2.100'
-	assert_match "$(ask A tcp "$HOST6" "$BTCP" --address fd30::77)" '^seen fd00:'
-	assert_equal "$(ask A udp "$HOST4" "$BUDP" --address 172.30.0.77 --times 8 | sort | uniq -c | xargs)" \
-		'8 seen 10.0.2.100'
-	[ $((${EPOCHREALTIME/./} - ${before/./})) -lt 8000000 ]
+	assert_equal "$(ask A tcp "$HOST4" "$BTCP" --address 172.30.0.77 --bytes 100000 --timed | soon)" \
+		'seen 10.0.2.100'
+	assert_match "$(ask A tcp "$HOST6" "$BTCP" --address fd30::77 --timed | soon)" '^seen fd00:[0-9a-f:]*$'
+	assert_equal "$(ask A udp "$HOST4" "$BUDP" --address 172.30.0.77 --times 8 --timed | soon |
+		sort | uniq -c | xargs)" '8 seen 10.0.2.100'
 	assert_equal "$(port_stat "$BTCP_ID" 'p["downgrades"]')" "{'inside': 2}"
 	assert_match "$(ctl stats)" 'inside=2'
 	# Others go on being shown.

@@ -13,6 +13,7 @@ open at the same time, from one port when --from is given.
   --wait SECONDS  UDP: the server answers later
   --times N       that many one after the other, each with a new socket
   --clients N     UDP: N clients at once; prints "N of N same"
+  --timed         behind each line ", N ms" since the first connect
 """
 
 import argparse
@@ -20,6 +21,7 @@ import os
 import socket
 import struct
 import sys
+import time
 
 
 def options():
@@ -35,6 +37,7 @@ def options():
     parser.add_argument("--wait", type=float, default=0)
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--clients", type=int, default=0)
+    parser.add_argument("--timed", action="store_true")
     return parser.parse_args()
 
 
@@ -96,18 +99,23 @@ def ask(args, client):
     return result
 
 
+def said(args, client):
+    try:
+        return f"error {client}" if isinstance(client, OSError) else ask(args, client)
+    except OSError as error:
+        return f"error {error}"
+
+
 def ask_all(args):
-    clients = []
+    clients, start = [], time.monotonic()
     for port in args.ports.split(","):
         try:
             clients.append(connect(args, port))
         except OSError as error:
             clients.append(error)
     for client in clients:
-        try:
-            print(f"error {client}" if isinstance(client, OSError) else ask(args, client))
-        except OSError as error:
-            print(f"error {error}")
+        text = said(args, client)
+        print(text + (f", {(time.monotonic() - start) * 1000:.0f} ms" if args.timed else ""))
     for client in clients:
         if not isinstance(client, OSError):
             client.close()

@@ -92,16 +92,23 @@ static int join(pid_t pid, int *flags, struct rk_error *e)
 	return 0;
 }
 
-// Waits for the command and passes signals on; returns its exit status.
-static int wait_for(pid_t pid, int signal_fd)
+// Waits for the command and passes signals on; returns its exit status. A command that no signal
+// would reach any more is ended: -code.
+static int wait_for(pid_t pid, int signal_fd, struct rk_error *e)
 {
 	struct pollfd event = {signal_fd, POLLIN, 0};
 	struct signalfd_siginfo info;
 	int status;
 
 	while (waitpid(pid, &status, WNOHANG) != pid) {
-		if (poll(&event, 1, -1) < 0)
-			continue;
+		if (poll(&event, 1, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			error_errno(e, errno, "wait for the command, which is ended");
+			kill(pid, SIGKILL);
+			waitpid(pid, NULL, 0);
+			return -EIO;
+		}
 		while (signals_read(signal_fd, &info)) {
 			enum signal_action action = signals_classify(&info);
 
@@ -123,7 +130,7 @@ static int run_in_child(char **argv, struct rk_error *e)
 	if (signal_fd < 0)
 		return error_errno(e, -signal_fd, "make a signalfd");
 	rc = command_start(argv, 0, &pid, e);
-	return rc < 0 ? rc : wait_for(pid, signal_fd);
+	return rc < 0 ? rc : wait_for(pid, signal_fd, e);
 }
 
 // The target's pid, from a number or a state directory. 0 or -code.

@@ -1,6 +1,7 @@
 # namespace.bats: what the command sees, the way out to the host, drivers none and host, and nsctl.
 
 load lib
+load ../fault/matrix
 
 setup_file() {
 	file_start
@@ -167,4 +168,17 @@ setup_file() {
 @test "nsctl: status tells what runs" {
 	run -0 as_user "$RK_BIN/nsctl" status "$STATE"
 	assert_match "$output" "$(cat "$STATE/child_pid")"
+}
+
+@test "nsctl: enter ends with an error, and its command, when it cannot wait" {
+	local FAULTY LIMIT_S=10
+	write_config "$DIR/pid.ini" <<<$'[process]\npidns = true'
+	engine_start "$DIR/pid.ini"
+	fault "$DIR/fault" set poll ENOMEM nsctl 0 4294967295
+	fault_words "$DIR/fault"
+	run as_user "${FAULTY[@]}" "$RK_BIN/nsctl" enter "$STATE" -- sleep 12345
+	assert_equal "$status" 126
+	assert_match "$output" 'nsctl: error: wait for the command, which is ended: Cannot allocate memory'
+	run ! grep -lzx '1234[5]' /proc/[0-9]*/cmdline
+	engine_stop
 }

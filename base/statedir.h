@@ -1,7 +1,8 @@
 // statedir.h: the state directory: made, locked, cleaned, removed.
 //
 // Files: lock (flock; a second user of the directory fails), child_pid, api.sock, resolv.conf,
-// hosts. The directory itself is held with a shared flock so that tmp cleaners leave it alone.
+// hosts, network; of rk-engine --attach lock, attached, api.sock. The directory itself is held with
+// a shared flock so that tmp cleaners leave it alone.
 #pragma once
 
 #include "base/error.h"

@@ -93,6 +93,9 @@ static int start(struct attached *a, const char *target, struct rk_error *e)
 	}
 	a->message.network.child_pid = a->attachment.pid;
 	rc = service_start(&a->service, a->config, &a->dir, &a->message, e);
+	// For nsctl status: there is no child_pid.
+	if (rc == 0)
+		rc = state_dir_write(&a->dir, "attached", target, e);
 	if (rc == 0)
 		rc = lockdown_finish(a->config, STARTS_PROGRAMS, e);
 	if (rc == 0)

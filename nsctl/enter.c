@@ -148,6 +148,11 @@ static int find_target(const char *word, pid_t *pid, struct rk_error *e)
 		return rc;
 	if (!instance.running)
 		return error_set(e, ESRCH, "%s: nothing is running there", instance.path);
+	if (instance.attached[0]) {
+		error_set(e, EINVAL, "%s: the engine there is attached to %s and has no namespaces",
+			instance.path, instance.attached);
+		return error_hint(e, "enter those of a process: nsctl enter PID");
+	}
 	*pid = instance.child_pid;
 	if (setenv("ROOTLESSKIT_STATE_DIR", instance.path, 1) < 0)
 		return error_errno(e, errno, "set the environment of the command");

@@ -1,7 +1,7 @@
 // instance.c: a running instance, found through its state directory.
 //
-// How it works: the lock tells whether the instance lives. The number in child_pid alone would not:
-// after SIGKILL the file stays and the number may belong to somebody else.
+// How it works: the lock tells whether the instance lives. What is in child_pid or attached would
+// not: after SIGKILL the file stays and the number may belong to somebody else.
 
 #include "nsctl/instance.h"
 #include "base/fd.h"
@@ -45,6 +45,16 @@ static pid_t read_child_pid(const char *path)
 	return pid > 0 && pid <= INT_MAX ? (pid_t)pid : 0;
 }
 
+// As the engine writes it when it serves.
+static void read_attached(struct instance *instance)
+{
+	char file[PATH_MAX];
+
+	if (snprintf(file, sizeof(file), "%s/attached", instance->path) >= (int)sizeof(file) ||
+		file_read_text(file, instance->attached, sizeof(instance->attached)) <= 0)
+		instance->attached[0] = '\0';
+}
+
 int instance_find(struct instance *instance, const char *path, struct rk_error *e)
 {
 	bool held;
@@ -52,12 +62,15 @@ int instance_find(struct instance *instance, const char *path, struct rk_error *
 
 	instance->running = false;
 	instance->child_pid = 0;
+	instance->attached[0] = '\0';
 	if (!realpath(path, instance->path))
 		return error_errno(e, errno, "state directory %s", path);
 	rc = lock_is_held(instance->path, &held, e);
 	if (rc < 0 || !held)
 		return rc;
 	instance->child_pid = read_child_pid(instance->path);
-	instance->running = instance->child_pid > 0;
+	if (instance->child_pid == 0)
+		read_attached(instance);
+	instance->running = instance->child_pid > 0 || instance->attached[0];
 	return 0;
 }

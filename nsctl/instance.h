@@ -8,9 +8,10 @@
 #include <sys/types.h>
 
 struct instance {
-	char path[PATH_MAX]; // absolute
-	bool running;        // somebody holds the lock and the child is ready
-	pid_t child_pid;     // 0 = not ready yet, or not running
+	char path[PATH_MAX];     // absolute
+	bool running;            // somebody holds the lock and is ready
+	pid_t child_pid;         // 0 = not ready yet, not running, or attached
+	char attached[PATH_MAX]; // of rk-engine --attach: its PID or NETNS-FILE; "" = no such
 };
 
 // Looks at a state directory without changing it. An instance that is not running is no error.

@@ -31,7 +31,9 @@ static void print_text(const struct instance *instance, const struct rk_network_
 {
 	printf("state directory: %s\nrunning: %s\n", instance->path,
 		instance->running ? "yes" : "no");
-	if (!instance->running)
+	if (instance->attached[0])
+		printf("attached to: %s\n", instance->attached);
+	if (instance->child_pid == 0)
 		return;
 	printf("child pid: %d\nnetwork driver: %s\n", instance->child_pid,
 		info->driver[0] ? info->driver : "host");
@@ -96,7 +98,9 @@ static void print_json(const struct instance *instance, const struct rk_network_
 {
 	printf("{\"running\":%s", instance->running ? "true" : "false");
 	print_json_field("stateDir", instance->path);
-	if (instance->running) {
+	if (instance->attached[0])
+		print_json_field("attachedTo", instance->attached);
+	if (instance->child_pid > 0) {
 		printf(",\"childPID\":%d", instance->child_pid);
 		print_json_network(info);
 	}
@@ -127,7 +131,7 @@ int status_main(int argc, char **argv)
 		return 1;
 	}
 	rc = instance_find(&instance, path, &e);
-	if (rc == 0 && instance.running)
+	if (rc == 0 && instance.child_pid > 0)
 		rc = read_network(instance.path, &info, &e);
 	if (rc < 0) {
 		log_failure(&e);

@@ -99,6 +99,22 @@ engine_attach() { # TARGET [WORD...]
 	attach_stop
 }
 
+@test "attach: nsctl status says what the engine is attached to" {
+	engine_attach "$TARGET" -p "127.0.0.1:$PORT:7001/tcp"
+	run -0 as_user "$RK_BIN/nsctl" status "$STATE"
+	assert_match "$output" "running: yes"$'\n'"attached to: $TARGET\$"
+	run -0 as_user "$RK_BIN/nsctl" status "$STATE" --json
+	assert_equal "$(json '(d["running"], d["attachedTo"], "childPID" in d)' <<<"$output")" \
+		"(True, '$TARGET', False)"
+	run as_user "$RK_BIN/nsctl" enter "$STATE" -- true
+	assert_equal "$status" 1
+	assert_match "$output" "attached to $TARGET and has no namespaces.*nsctl enter PID"
+	kill -KILL "$ATTACHED"
+	wait_until 10 attached_gone
+	run as_user "$RK_BIN/nsctl" status "$STATE"
+	assert_equal "$status" 3
+}
+
 @test "attach: the file of a network namespace" {
 	engine_attach "/proc/$TARGET/ns/net" -p "127.0.0.1:$PORT:7001/tcp"
 	digests 127.0.0.1

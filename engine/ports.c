@@ -189,6 +189,7 @@ int ports_add(struct rk_ports *ports, const struct rk_port_spec *spec, const str
 	return rc;
 }
 
+// Whether the two ask for the same port; whose it is to be does not matter.
 static bool same_spec(const struct rk_port_spec *a, const struct rk_port_spec *b)
 {
 	return a->proto == b->proto && a->parent_port == b->parent_port &&
@@ -196,7 +197,8 @@ static bool same_spec(const struct rk_port_spec *a, const struct rk_port_spec *b
 	       ports_same_ip(a->parent_ip, b->parent_ip) &&
 	       ports_same_ip(a->child_ip, b->child_ip) && a->source_ip == b->source_ip &&
 	       a->proxy_protocol == b->proxy_protocol &&
-	       a->proxy_protocol_set == b->proxy_protocol_set;
+	       a->proxy_protocol_set == b->proxy_protocol_set &&
+	       strcmp(a->child_proxy, b->child_proxy) == 0;
 }
 
 static struct rk_port *find_same(struct rk_ports *ports, const struct rk_port_spec *spec)

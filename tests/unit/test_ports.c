@@ -201,6 +201,28 @@ Test(ports, one_ipv6_address_in_two_spellings_is_a_conflict, .init = start_table
 	cr_expect_eq(ports_add(ports, &second, NULL, &port, &e), -EEXIST);
 }
 
+// Each member of the spec that makes another port of it.
+Test(ports, a_port_is_found_again_by_its_whole_spec, .init = start_table, .fini = stop_table)
+{
+	const struct rk_port_spec spec = local_spec("tcp", free_port());
+	struct rk_port_spec others[] = {spec, spec, spec, spec};
+	struct rk_port_spec owned = spec;
+	struct rk_port port;
+	struct rk_error e;
+
+	others[0].child_port = 81;
+	strcpy(others[1].child_ip, "127.0.0.1");
+	strcpy(others[2].child_proxy, "docker-proxy");
+	others[3].proxy_protocol_set = true;
+	owned.owned = true;
+	cr_assert_eq(ports_ensure(ports, &spec, NULL, &port, &e), 0, "%s", e.text);
+	for (unsigned i = 0; i < 4; i++)
+		cr_expect_eq(ports_ensure(ports, &others[i], NULL, &port, &e), -EEXIST, "%u", i);
+	cr_expect_eq(ports_ensure(ports, &owned, NULL, &port, &e), 1, "%s", e.text);
+	cr_expect_eq(ports_ensure(ports, &spec, NULL, &port, &e), 1, "%s", e.text);
+	cr_expect_eq(port.id, 1u);
+}
+
 Test(ports, list_is_published_as_a_whole_or_not_at_all, .init = start_table, .fini = stop_table)
 {
 	uint16_t number = free_port();

@@ -48,27 +48,38 @@ const char *rk_engine_version(void)
 	return RK_VERSION;
 }
 
-static int set_number(struct rk_config *config, const char *key, uint32_t value, const char *unit,
-	struct rk_error *e)
+// Padding at the end would be a part of the struct that nobody sets.
+_Static_assert(sizeof(struct rk_engine_options) ==
+		       offsetof(struct rk_engine_options, reserved) + sizeof(uint32_t),
+	"the options end with a member");
+
+static int set_number(struct rk_config *config, const char *section, const char *key,
+	uint32_t value, const char *unit, struct rk_error *e)
 {
 	char text[32];
 
 	snprintf(text, sizeof(text), "%u%s", value, unit);
-	return value ? config_set(config, "engine", key, text, e) : 0;
+	return value ? config_set(config, section, key, text, e) : 0;
 }
 
 // The defaults and limits are those of the key table.
 static int read_options(
 	struct rk_config *config, const struct rk_engine_options *options, struct rk_error *e)
 {
-	int rc = set_number(config, "workers", options->workers, "", e);
+	int rc = set_number(config, "engine", "workers", options->workers, "", e);
 
 	if (rc == 0)
-		rc = set_number(config, "max-flows", options->max_flows, "", e);
+		rc = set_number(config, "engine", "max-flows", options->max_flows, "", e);
 	if (rc == 0)
-		rc = set_number(config, "udp-idle-timeout", options->udp_idle_timeout_ms, "ms", e);
+		rc = set_number(config, "engine", "udp-idle-timeout", options->udp_idle_timeout_ms,
+			"ms", e);
 	if (rc == 0)
-		rc = set_number(config, "connect-timeout", options->connect_timeout_ms, "ms", e);
+		rc = set_number(
+			config, "engine", "connect-timeout", options->connect_timeout_ms, "ms", e);
+	if (rc == 0)
+		rc = set_number(config, "port", "max-pending", options->max_pending, "", e);
+	if (rc == 0 && options->reserved)
+		rc = error_set(e, EINVAL, "options: what is reserved is set");
 	if (rc == 0 && options->io)
 		rc = config_set(config, "engine", "io", options->io, e);
 	return rc;

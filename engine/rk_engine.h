@@ -49,10 +49,13 @@ struct rk_engine_options {
 			    // raise
 	uint32_t udp_idle_timeout_ms;
 	uint32_t connect_timeout_ms;
+	uint32_t max_pending; // clients of one port that wait for its service to accept them; at
+			      // most 1048576
+	uint32_t reserved; // 0
 };
 #define RK_ENGINE_OPTIONS_INIT                                                                     \
 	{                                                                                          \
-		sizeof(struct rk_engine_options), 0, 0, 0, 0, 0, 0, 0                              \
+		sizeof(struct rk_engine_options), 0, 0, 0, 0, 0, 0, 0, 0, 0                        \
 	}
 
 struct rk_engine_port {

@@ -308,6 +308,29 @@ embed_serves() {
 	assert_none_left "$MARK"
 }
 
+library_client() { # SIZE MAX-PENDING
+	as_user python3 "$DIR/library-client.py" "$RK_TMP/lib/librkengine.so" "$RK_BIN/nsctl" \
+		"$TARGET" "$PORT" 7005 "$@"
+}
+
+@test "librkengine: max_pending holds, and programs that do not know it yet work" {
+	cp "$RK_TOP/tests/tools/library-client.py" "$DIR/"
+	# It accepts nobody, and its backlog is full.
+	"${AS_USER[@]}" nsenter --preserve-credentials -t "$TARGET" -U -n -- python3 -uc 'import socket, time
+s = socket.create_server(("127.0.0.1", 7005), backlog=0)
+clients = [socket.socket() for i in range(4)]
+for c in clients:
+    c.setblocking(False)
+    c.connect_ex(("127.0.0.1", 7005))
+print("ready")
+time.sleep(60)' </dev/null >"$FILE_DIR/full.out" 2>&1 3>&- &
+	server_wait full
+	assert_equal "$(library_client 56 1)" paused
+	assert_equal "$(library_client 56 0)" listening
+	assert_equal "$(library_client 48 0)" listening
+	assert_match "$(library_client 56 2000000)" 'max-pending.*2000000'
+}
+
 @test "librkengine: both libraries show the functions of rk_engine.h and nothing else" {
 	local declared
 	declared=$(grep -oE 'rk_engine_[a-z_]+\(' "$RK_TOP/engine/rk_engine.h" | tr -d '(' | sort -u |

@@ -31,6 +31,7 @@ setup() {
 
 # attach_start WORD...: a program that forwards, once it says "ready"; sets ATTACHED.
 attach_start() {
+	: >"$DIR/out" # an earlier one was ready, too
 	"${AS_USER[@]}" "LD_LIBRARY_PATH=$RK_TMP/lib" "NSCTL=$RK_BIN/nsctl" "$@" \
 		</dev/null >"$DIR/out" 2>&1 3>&- &
 	ATTACHED=$!
@@ -208,6 +209,7 @@ silent_start() { # TARGET
 	cp "$RK_BIN/rk-engine" "$DIR/bin/"
 	printf '#!/bin/sh\necho helper waits\nexec sleep 60\n' >"$DIR/bin/nsctl"
 	chmod 755 "$DIR/bin/nsctl"
+	: >"$DIR/out" # an earlier helper waited, too
 	"${AS_USER[@]}" "$DIR/bin/rk-engine" -o "engine.state-dir=$DIR/state" --attach "$1" \
 		-p "127.0.0.1:$PORT:7001/tcp" </dev/null >"$DIR/out" 2>&1 3>&- &
 	ATTACHED=$!
@@ -222,6 +224,7 @@ silent_start() { # TARGET
 	refute_match "$(cat "$DIR/out")" 'did not answer'
 	"${AS_USER[@]}" unshare --user --map-root-user --net sleep infinity </dev/null 3>&- &
 	target=$!
+	wait_until 10 runs_sleep "$target"
 	silent_start "$target"
 	kill -KILL "$target"
 	attach_wait 1

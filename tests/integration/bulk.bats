@@ -42,7 +42,7 @@ no_pipe_is_lent() {
 # echo_client CODE: Python with `connect()`, and `echo(client, length)`, which sends so many bytes and
 # compares what comes back.
 echo_client() {
-	timeout 60 python3 -c "
+	RK_TEST_ID=$MARK timeout 60 python3 -c "
 import os, socket, sys, threading, time
 def connect():
     return socket.create_connection(('127.0.0.1', $PORT))
@@ -90,6 +90,7 @@ $1"
 	local io
 	for io in io_uring epoll; do
 		bulk_start "$io" splice
+		: >"$DIR/talk" # the one before talked, too
 		echo_client '
 client = connect()
 for round in range(3):
@@ -98,7 +99,7 @@ for round in range(3):
         client.sendall(b"x" * 100)
         assert client.recv(100, socket.MSG_WAITALL) == b"x" * 100
 print("talked", flush=True)
-time.sleep(30)' >"$DIR/talk" &
+time.sleep(30)' >"$DIR/talk" 3>&- &
 		wait_until 30 grep -q talked "$DIR/talk"
 		wait_until 10 no_pipe_is_lent
 		[ "$(spliced)" -gt $((60 << 20)) ]
@@ -114,7 +115,7 @@ clients = [connect() for i in range(12)]
 for client in clients:
     echo(client, 3 << 20)
 print("idle", flush=True)
-time.sleep(30)' >"$DIR/idle" &
+time.sleep(30)' >"$DIR/idle" 3>&- &
 	wait_until 30 grep -q idle "$DIR/idle"
 	[ "$(metric pipes)" -gt 12 ]
 	taken_over() {

@@ -29,6 +29,7 @@ docker_command() {
 # docker_start [OPTION...]: starts dockerd and waits until its API answers.
 docker_start() {
 	docker_command
+	: >"$DOCKER_LOG" # the one before had been ready, too
 	"${AS_DOCKER[@]}" "$DOCKER_SCRIPT" "$@" </dev/null >"$DOCKER_LOG" 2>&1 3>&- &
 	echo $! >"$DOCKER_DIR/pid"
 	wait_until 60 docker_ready_or_gone || true

@@ -82,6 +82,7 @@ other_bridge() { # LEASE-SECONDS MODE
 	usernet "$TEST_USER veth $BRIDGE 10" "$TEST_USER veth $OTHER_BRIDGE 10"
 	lxc_config "$DIR/test.ini" </dev/null
 	[ "$2" != none ] || return 0
+	: >"$FILE_DIR/dhcp.out" # an earlier one was ready, too
 	"${ON_HOST[@]}" env "RK_TEST_ID=$MARK" python3 "$RK_TOP/tests/tools/dhcp-server.py" \
 		"$OTHER_BRIDGE" 10.92.7.1 10.92.7.50 "$1" "$2" </dev/null >"$FILE_DIR/dhcp.out" 2>&1 3>&- &
 	SERVER_PID=$!

@@ -50,6 +50,7 @@ no_flow() {
 # hold CLIENTS BYTES A|'' ADDRESS PORT: clients that stay, in the background.
 hold() {
 	local where=(env "RK_TEST_ID=$MARK")
+	: >"$DIR/hold" # those before were open, too
 	[ -z "$3" ] || where+=(ip netns exec "$REMOTE$3")
 	"${where[@]}" "$RK_TOOLS/tcp-load" hold "$4" "$5" "$1" "$2" >"$DIR/hold" 2>&1 3>&- &
 	HOLDER=$!

@@ -196,6 +196,7 @@ engine_start() {
 	[ -z "${RK_BULK:-}" ] || plane+=(-o "engine.bulk=$RK_BULK")
 	STATE=${config%.ini}.state
 	ENGINE_LOG=${config%.ini}.log
+	: >"$ENGINE_LOG" # one that was killed here had been ready, too
 	"${AS_USER[@]}" "$@" "$RK_BIN/rk-engine" -c "$config" "${plane[@]}" "${ENGINE_OPTIONS[@]}" -- sleep infinity \
 		</dev/null >"$ENGINE_LOG" 2>&1 3>&- &
 	ENGINE_PID=$!

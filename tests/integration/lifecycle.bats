@@ -211,6 +211,7 @@ assert_clean() {
 
 # stubborn_start SHELL-TEXT: the engine with a command that says "waiting" and then goes on for ever.
 stubborn_start() {
+	: >"$DIR/out" # the one before had said so, too
 	"${AS_USER[@]}" "$RK_BIN/rk-engine" -c "$DIR/life.ini" "${ENGINE_OPTIONS[@]}" -- \
 		sh -c "$1
 			echo waiting; while :; do sleep 0.1; done" </dev/null >"$DIR/out" 2>&1 3>&- &

@@ -127,6 +127,7 @@ no_socket_left() {
 }
 
 kill_clients() { # PORT CLIENTS
+	: >"$DIR/hold" # those before were open, too
 	env "RK_TEST_ID=$MARK" "$RK_TOOLS/tcp-load" hold 127.0.0.1 "$1" "$2" 20000 >"$DIR/hold" 2>&1 3>&- &
 	local holder=$!
 	wait_until 60 grep -q "^open $2\$" "$DIR/hold" || { cat "$DIR/hold" >&2; return 1; }

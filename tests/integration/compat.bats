@@ -58,6 +58,13 @@ same() {
 
 SLIRP=(--net=slirp4netns --disable-host-loopback)
 
+# What a command does first that looks at the state directory: theirs starts it before its API, and on a
+# busy machine long before. (That ours does not is in lifecycle.bats.)
+# shellcheck disable=SC2016 # for the command's shell
+API_FIRST='tries=0
+	until [ -S "$ROOTLESSKIT_STATE_DIR/api.sock" ] || [ $((tries += 1)) -gt 400 ]; do sleep 0.05; done
+'
+
 # --- command line ----------------------------------------------------------------------------
 
 @test "compat: the exit status of the command, of a signal, of a missing command" {
@@ -244,7 +251,7 @@ still_etc_and_run() {
 	[ ! -e "$DIR/up/made" ] && [ -L "$DIR/up/relative" ]
 	# A state directory inside of it stays where it is.
 	same_after "sed -E '/network|hosts|resolv.conf/d'" --copy-up="${DIR%/*}" sh -c \
-		'ls "$ROOTLESSKIT_STATE_DIR"; test -S "$ROOTLESSKIT_STATE_DIR/api.sock" && echo socket'
+		"$API_FIRST"'ls "$ROOTLESSKIT_STATE_DIR"; test -S "$ROOTLESSKIT_STATE_DIR/api.sock" && echo socket'
 }
 
 @test "compat: mount propagation, all six" {
@@ -289,7 +296,7 @@ still_etc_and_run() {
 
 @test "compat: the state directory while it runs and after" {
 	# Ours also has the names that are mounted, and what nsctl status reads.
-	same_after "grep -vE '^(network|hosts|resolv.conf)$'" "${SLIRP[@]}" --copy-up=/etc sh -c '
+	same_after "grep -vE '^(network|hosts|resolv.conf)$'" "${SLIRP[@]}" --copy-up=/etc sh -c "$API_FIRST"'
 		ls "$ROOTLESSKIT_STATE_DIR"; test "$(cat "$ROOTLESSKIT_STATE_DIR/child_pid")" = "$PPID" && echo parent
 		test -S "$ROOTLESSKIT_STATE_DIR/api.sock" && echo socket
 		flock -n "$ROOTLESSKIT_STATE_DIR/lock" true || echo locked'
@@ -301,13 +308,13 @@ still_etc_and_run() {
 	assert_equal "$(cat "$DIR/theirs/out")" "$DIR/theirs/here/st"
 	as_user mkdir "$DIR/ours/old" "$DIR/theirs/old"
 	as_user touch "$DIR/ours/old/junk" "$DIR/theirs/old/junk"
-	run_both --state-dir=old sh -c 'ls "$ROOTLESSKIT_STATE_DIR"'
+	run_both --state-dir=old sh -c "$API_FIRST"'ls "$ROOTLESSKIT_STATE_DIR"'
 	assert_same_status 0
 	run ! grep junk "$DIR/ours/out" "$DIR/theirs/out"
 }
 
 @test "compat: a second instance on one state directory fails, the first goes on" {
-	run_both sh -c '"$BIN/rootlesskit" --state-dir="$ROOTLESSKIT_STATE_DIR" true; echo "status $?"
+	run_both sh -c "$API_FIRST"'"$BIN/rootlesskit" --state-dir="$ROOTLESSKIT_STATE_DIR" true; echo "status $?"
 		test -S "$ROOTLESSKIT_STATE_DIR/api.sock" && echo alive'
 	assert_same_status 0
 	diff "$DIR/theirs/out" "$DIR/ours/out" >&2
@@ -396,6 +403,10 @@ ctl_script() {
 	cat <<-'END'
 		ctl() { echo "\$ $*"; "$CLIENT" --socket="$ROOTLESSKIT_STATE_DIR/api.sock" "$@" 2>&1 || echo "status $?"; }
 		list() { ctl list-ports | sort; ctl list-ports --json | sort; } # theirs has no order
+		tries=0
+		until "$CLIENT" --socket="$ROOTLESSKIT_STATE_DIR/api.sock" info >/dev/null 2>&1 || [ $((tries += 1)) -gt 200 ]; do
+			sleep 0.05
+		done
 		ctl info; ctl info --json; list; ctl add-ports 127.0.0.1:$2:81/tcp 127.0.0.1:$2:82/udp; list
 		ctl add-ports --json "[::1]:$2:[::2]:83/tcp6"; ctl add-ports 127.0.0.1:$2:81/tcp; ctl add-ports bad
 		ctl remove-ports 2 3; ctl remove-ports 99; ctl remove-ports x; ctl remove-ports 4; list

@@ -236,7 +236,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 }
 
 // A NUL would end a path or an argument before its end, and name another object. What has one stays
-// as it was sent, which is the name of nothing.
+// as it was sent, which is the name of nothing. A raw NUL is beyond us: libmicrohttpd 0.9.75 ends
+// the path there in every form that it shows us.
 static size_t unescape(void *context, struct MHD_Connection *connection, char *text)
 {
 	(void)context;

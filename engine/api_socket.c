@@ -125,6 +125,8 @@ static int check_path(
 static int bind_and_listen(struct rk_api_socket_file *file, int fd,
 	const struct sockaddr_un *address, struct rk_error *e)
 {
+	int rc;
+
 	// On Linux bind() gives the file the mode of the socket's own inode: no moment at which
 	// others could connect, and no umask that other threads would see.
 	if (fchmod(fd, 0600) < 0)
@@ -133,9 +135,13 @@ static int bind_and_listen(struct rk_api_socket_file *file, int fd,
 		return errno == EADDRINUSE
 			       ? in_use(file->path, e)
 			       : error_errno(e, errno, "API socket %s: bind", file->path);
-	if (listen(fd, LISTEN_BACKLOG) < 0)
-		return error_errno(e, errno, "API socket %s: listen", file->path);
-	return check_path(file, address, e);
+	rc = listen(fd, LISTEN_BACKLOG) < 0
+		     ? error_errno(e, errno, "API socket %s: listen", file->path)
+		     : check_path(file, address, e);
+	// Unless it is another's.
+	if (rc < 0 && rc != -EADDRINUSE)
+		unlink(file->path);
+	return rc;
 }
 
 void api_socket_remove(const struct rk_api_socket_file *file)

@@ -43,7 +43,7 @@ static void start_timer(struct rk_ports *ports, uint32_t pause_s)
 		log_error("timer of the ports that are to go: %s", strerror(errno));
 }
 
-// What became of one try.
+// What became of one try; `e` NULL: the driver was not asked.
 static void note(struct rk_ports *ports, uint32_t id, int rc, const struct rk_error *e)
 {
 	struct rk_port *port = ports_find(ports, id);
@@ -54,7 +54,7 @@ static void note(struct rk_ports *ports, uint32_t id, int rc, const struct rk_er
 	first = port->leaving_error == 0;
 	port->leaving_error = -rc;
 	port->leaving_since_ms = (uint64_t)clock_now_ms();
-	if (!first)
+	if (!first || !e)
 		return;
 	log_failure(e);
 	log_warning("port %u could not be removed; that is tried again until it is gone", id);
@@ -63,9 +63,13 @@ static void note(struct rk_ports *ports, uint32_t id, int rc, const struct rk_er
 static void try_removal(struct rk_ports *ports, uint32_t id, int *unanswered)
 {
 	struct rk_error e;
-	int rc = *unanswered ? error_errno(&e, -*unanswered, "port %u", id)
-			     : ports_remove_locked(ports, id, &e);
+	int rc;
 
+	if (*unanswered) {
+		note(ports, id, *unanswered, NULL);
+		return;
+	}
+	rc = ports_remove_locked(ports, id, &e);
 	if (rc == -ETIMEDOUT)
 		*unanswered = rc;
 	note(ports, id, rc, &e);

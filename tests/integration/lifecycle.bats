@@ -384,3 +384,22 @@ never_ready_runs() {
 		assert_clean
 	done
 }
+
+@test "lifecycle: a stale API socket outside of the state directory is replaced, one that answers is not" {
+	local path=$DIR/own/api.sock
+	as_user mkdir "$DIR/own"
+	as_user python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$path"
+	write_config "$DIR/a.ini" <<<"[api]"$'\n'"socket = $path"
+	"${AS_USER[@]}" "$RK_BIN/rk-engine" -c "$DIR/a.ini" -- sleep infinity </dev/null >"$DIR/log" 2>&1 3>&- &
+	ENGINE_PID=$! ENGINE_LOG=$DIR/log
+	answers() { as_user curl -sf --unix-socket "$path" http://rk/v1/info >/dev/null; }
+	wait_until 20 answers
+	write_config "$DIR/b.ini" <<<"[api]"$'\n'"socket = $path"
+	run as_user "$RK_BIN/rk-engine" -c "$DIR/b.ini" -- true
+	[ "$status" -ne 0 ]
+	assert_match "$output" "API socket $path: another process listens on it.*\[api\] socket"
+	answers
+	engine_stop
+	assert_equal "$(ls "$DIR/own")" ''
+	assert_none_left "$MARK"
+}

@@ -87,6 +87,8 @@ bool tcp_splice_begin(struct rk_worker *worker, struct rk_tcp_flow *flow, unsign
 	pipe = take_pipe(worker);
 	if (pipe < 0)
 		return false;
+	// It needs no buffer any more: tcp_buffers_free() would let it receive beside the pipe.
+	lane->flags &= (uint16_t)~LANE_STARVED;
 	lane->flags |= LANE_SPLICED;
 	lane->pipe = (uint8_t)pipe;
 	lane->small = 0;

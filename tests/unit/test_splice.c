@@ -225,6 +225,26 @@ Test(splice, a_flow_may_splice_again_before_its_polls_are_gone)
 	rig_close(&rig, "again");
 }
 
+// What it waited for is no longer needed: a receive beside the pipe would mix up the bytes.
+Test(splice, a_flow_that_waits_for_a_buffer_when_it_begins_receives_none)
+{
+	struct rig rig;
+
+	rig_open(&rig, SOCK_STREAM, 1);
+	bulk_open(&rig.worker.bulk, BULK_MODE_SPLICE, 2);
+	rig.worker.bulk.after = 2 * FIRST;
+	rig_open_tcp_flow(&rig);
+	for (unsigned i = 0; i < 2; i++)
+		fake_answer_bytes(fake_index_of(OP_TCP_RECEIVE_IN), FIRST, RING_MORE);
+	rig_turns(&rig, 1);
+	fake_answer(OP_TCP_RECEIVE_IN, -ENOBUFS, 0);
+	first_bytes_are_out(&rig);
+	cr_assert_eq(pipes_lent(&rig), 1);
+	rig_turns(&rig, 1);
+	cr_expect_null(fake_find(OP_TCP_RECEIVE_IN), "it receives and splices");
+	rig_close(&rig, "waits for a buffer");
+}
+
 Test(splice, a_reset_comes_behind_the_bytes_before_it)
 {
 	struct rig rig;

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #define SMALL_MOST  8u // wake-ups in a row that brought little
 #define SPLICE_MOST ((size_t)1024 * 1024)
@@ -187,6 +188,15 @@ static void go_on_later(struct rk_worker *worker, struct rk_tcp_flow *flow)
 		list_append(&worker->ready, &flow->ready);
 }
 
+// At a byte of urgent data splice(2) stops for good: it finds nothing (EAGAIN) or, when the source
+// has ended, the end (0), whatever comes behind. A receive leaves that byte out and goes on.
+static bool stopped_at_urgent_byte(
+	const struct rk_tcp_flow *flow, unsigned index, const struct moved *moved)
+{
+	return !moved->pushing && (moved->last == 0 || moved->last == -EAGAIN) &&
+	       sockatmark(flow->fds[index]) == 1;
+}
+
 // Nothing more can be pulled, or pushed, for now.
 static void wait_for_sockets(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index,
 	const struct moved *moved)
@@ -206,7 +216,9 @@ static void stopped(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned
 
 	if (is_refusal(error))
 		bulk_refused(&worker->bulk, error);
-	if (error == EAGAIN) {
+	if (stopped_at_urgent_byte(flow, index, moved)) {
+		tcp_splice_end(worker, flow, index);
+	} else if (error == EAGAIN) {
 		wait_for_sockets(worker, flow, index, moved);
 	} else if (error == EINTR) {
 		go_on_later(worker, flow);

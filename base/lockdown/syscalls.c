@@ -267,10 +267,11 @@ static int add_memory(scmp_filter_ctx filter)
 	return rc;
 }
 
-// The engine's requests: epoll's data plane, the name of a link-local address's interface.
+// The engine's requests: of the data plane's sockets, the name of a link-local address's interface.
 static int add_requests(scmp_filter_ctx filter)
 {
-	static const unsigned long requests[] = {FIONBIO, FIONREAD, SIOCGIFINDEX, SIOCGIFNAME};
+	static const unsigned long requests[] = {
+		FIONBIO, FIONREAD, SIOCATMARK, SIOCGIFINDEX, SIOCGIFNAME};
 	int rc = 0;
 
 	for (size_t i = 0; i < COUNT_OF(requests) && rc == 0; i++)

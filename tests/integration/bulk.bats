@@ -107,6 +107,29 @@ time.sleep(30)' >"$DIR/talk" 3>&- &
 	done
 }
 
+@test "bulk: a byte of urgent data stops no flow that is spliced, and costs no other byte" {
+	local io
+	for io in io_uring epoll; do
+		bulk_start "$io" splice
+		# It is left out, as every receive without MSG_OOB does.
+		echo_client '
+client = connect()
+data = os.urandom(1 << 20) * 20
+def send():
+    client.sendall(data)
+    client.send(b"!", socket.MSG_OOB)
+    client.sendall(data)
+    client.shutdown(socket.SHUT_WR)
+sender = threading.Thread(target=send)
+sender.start()
+received = b"".join(iter(lambda: client.recv(1 << 20), b""))
+assert received == data + data, (len(received), len(data))'
+		[ "$(spliced)" -gt 0 ]
+		wait_until 10 no_pipe_is_lent
+		engine_stop
+	done
+}
+
 @test "bulk: idle flows give their pipes to others" {
 	bulk_start io_uring splice
 	# More than there are pipes; the first ones keep silent after their bulk.

@@ -245,6 +245,27 @@ Test(splice, a_flow_that_waits_for_a_buffer_when_it_begins_receives_none)
 	rig_close(&rig, "waits for a buffer");
 }
 
+// splice(2) never gets past such a byte, which receives leave out.
+Test(splice, a_byte_of_urgent_data_is_no_end)
+{
+	struct rig rig;
+
+	for (unsigned with_end = 0; with_end < 2; with_end++) {
+		open_splicing(&rig);
+		first_bytes_are_out(&rig);
+		client_writes(&rig, 0, 3000);
+		cr_assert_eq(send(client_of(&rig), "!", 1, MSG_OOB), 1);
+		client_writes(&rig, 3000, 3000);
+		if (with_end)
+			shutdown(client_of(&rig), SHUT_WR);
+		ready(&rig, OP_TCP_WATCH_IN, POLLIN | POLLOUT);
+		cr_expect_eq(server_reads(&rig, 0), 3000);
+		cr_expect_not_null(fake_find(OP_TCP_RECEIVE_IN), "it waits for ever");
+		cr_expect_eq(pipes_lent(&rig), 0);
+		rig_close(&rig, "urgent data");
+	}
+}
+
 Test(splice, a_reset_comes_behind_the_bytes_before_it)
 {
 	struct rig rig;

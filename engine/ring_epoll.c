@@ -219,6 +219,14 @@ static void step_poll(struct rk_epoll *epoll, struct rk_descriptor *descriptor)
 	descriptor->poll_seen = 0;
 }
 
+// What it has seen and not yet told goes with it: nothing may follow its last completion.
+static void end_poll(struct rk_epoll *epoll, struct rk_descriptor *descriptor)
+{
+	descriptor->poll_events = 0;
+	descriptor->poll_seen = 0;
+	ring_epoll_complete(epoll, descriptor->poll_tag, -ECANCELED);
+}
+
 // Ends what is pending on a descriptor; returns how many operations that were.
 static int32_t cancel_all(struct rk_epoll *epoll, int fd)
 {
@@ -226,8 +234,7 @@ static int32_t cancel_all(struct rk_epoll *epoll, int fd)
 	int32_t count = 0;
 
 	if (descriptor->poll_events) {
-		descriptor->poll_events = 0;
-		ring_epoll_complete(epoll, descriptor->poll_tag, -ECANCELED);
+		end_poll(epoll, descriptor);
 		count++;
 	}
 	if (descriptor->writing != WRITE_NONE) {
@@ -263,8 +270,7 @@ static void cancel_one(struct rk_ring *ring, int fd, uint64_t operation, uint64_
 	if (!descriptor)
 		return;
 	if (descriptor->poll_events && descriptor->poll_tag == operation) {
-		descriptor->poll_events = 0;
-		ring_epoll_complete(epoll, operation, -ECANCELED);
+		end_poll(epoll, descriptor);
 	} else if (descriptor->writing != WRITE_NONE && descriptor->write_tag == operation) {
 		ring_epoll_end_write(epoll, fd, -ECANCELED);
 	} else if (descriptor->reading != READ_NONE && descriptor->read_tag == operation) {

@@ -246,6 +246,48 @@ RING_TEST(cancels_one_operation_and_leaves_the_others)
 	close(pair[1]);
 }
 
+// The two polls of a flow's sockets that become ready in the same turn: the first ends both.
+struct polls {
+	int fds[2];
+	bool cancelled, ended[2], late;
+};
+
+static void end_polls(void *context, const struct rk_completion *completion)
+{
+	struct polls *polls = context;
+	unsigned which = (unsigned)completion->tag - TAG_POLL;
+
+	if (which > 1)
+		return;
+	polls->late |= polls->ended[which];
+	polls->ended[which] |= !(completion->flags & RING_MORE);
+	for (unsigned i = 0; i < 2 && !polls->cancelled; i++)
+		ring_cancel_one(test_ring, polls->fds[i], TAG_POLL + i, 0);
+	polls->cancelled = true;
+}
+
+RING_TEST(a_poll_that_is_cancelled_in_the_turn_of_its_event_says_nothing_behind_its_end)
+{
+	int pairs[2][2];
+	struct polls polls = {0};
+
+	ring_test_open(mode);
+	for (unsigned i = 0; i < 2; i++) {
+		ring_test_open_pair(pairs[i]);
+		polls.fds[i] = pairs[i][1];
+		ring_receive(test_ring, pairs[i][1], LIMIT, TAG_READ);
+		ring_poll(test_ring, pairs[i][1], POLLIN, TAG_POLL + i);
+	}
+	ring_test_expect_none(TAG_POLL);
+	for (unsigned i = 0; i < 2; i++)
+		ring_test_write_pattern(pairs[i][0], 10, 0);
+	for (unsigned turn = 0; turn < 5; turn++)
+		cr_assert_eq(ring_wait(test_ring, 20, end_polls, &polls), 0);
+	cr_expect(polls.ended[0] && polls.ended[1]);
+	cr_expect_not(polls.late, "a completion behind the last one");
+	ring_close(test_ring);
+}
+
 // Listeners and channels are closed by their owner once nothing is pending on them.
 RING_TEST(forgets_a_descriptor_that_its_owner_closes)
 {

@@ -58,9 +58,21 @@ static void end_pending(struct rk_worker *worker, struct rk_tcp_flow *flow)
 		listener_pending_ended(worker, listener);
 }
 
+// Each operation by its name: all of a descriptor would be looked for among those of every flow,
+// which took seconds when thousands of clients left at once.
+static void cancel(struct rk_worker *worker, const struct rk_tcp_flow *flow, unsigned side,
+	enum rk_operation operation)
+{
+	if (flow->fds[side] >= 0)
+		ring_cancel_one(worker->ring, flow->fds[side], tcp_tag(flow, (uint8_t)operation),
+			tag_make(OP_NONE, 0, 0));
+}
+
 // Starts TCP_CLOSING; tcp_settle_flow() ends it.
 void tcp_close_flow(struct rk_worker *worker, struct rk_tcp_flow *flow, bool reset)
 {
+	bool connecting = flow->state == TCP_CONNECTING;
+
 	if (flow->state == TCP_CLOSING)
 		return;
 	flow->state = TCP_CLOSING;
@@ -71,9 +83,16 @@ void tcp_close_flow(struct rk_worker *worker, struct rk_tcp_flow *flow, bool res
 	list_remove(&flow->ready);
 	for (unsigned i = 0; i < LANE_COUNT; i++)
 		tcp_splice_release(worker, &flow->lanes[i]);
-	for (unsigned i = 0; i < LANE_COUNT && flow->in_flight > 0; i++)
-		if (flow->fds[i] >= 0)
-			ring_cancel(worker->ring, flow->fds[i], tag_make(OP_NONE, 0, 0));
+	if (connecting)
+		cancel(worker, flow, LANE_OUT, OP_TCP_CONNECT);
+	for (unsigned i = 0; i < LANE_COUNT; i++) {
+		if (flow->lanes[i].flags & LANE_RECEIVING)
+			cancel(worker, flow, i, (enum rk_operation)(OP_TCP_RECEIVE_IN + i));
+		if (flow->lanes[i].flags & LANE_SENDING)
+			cancel(worker, flow, !i, (enum rk_operation)(OP_TCP_SEND_IN + i));
+		if (flow->watched & 1u << i)
+			cancel(worker, flow, i, (enum rk_operation)(OP_TCP_WATCH_IN + i));
+	}
 }
 
 void tcp_settle_flow(struct rk_worker *worker, struct rk_tcp_flow *flow)

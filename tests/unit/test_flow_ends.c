@@ -313,6 +313,31 @@ Test(flow_ends, a_bogus_descriptor_is_not_closed_and_ends_multishot_accept)
 
 // --- what comes too late
 
+// Thousands of clients leave at once: no flow has the kernel search among the operations of all.
+Test(flow_ends, a_flow_that_ends_cancels_its_own_operations_alone)
+{
+	struct rig rig;
+
+	rig_open(&rig, SOCK_STREAM, 1);
+	rig_open_tcp_flow(&rig);
+	fake_answer_bytes(fake_index_of(OP_TCP_RECEIVE_IN), 1000, RING_MORE);
+	fake_answer(OP_TCP_RECEIVE_OUT, 0, 0);
+	rig_turns(&rig, 1);
+	rig_expire(&rig, TIMER_HALF_CLOSED);
+	rig_turns(&rig, 1);
+	rig_add_socket(&rig, SOCKET_TCP4);
+	rig_add_client(&rig);
+	rig_turns(&rig, 1);
+	// One of each kind.
+	cr_assert(fake_find(OP_TCP_RECEIVE_IN) && fake_find(OP_TCP_SEND_IN));
+	cr_assert(fake_find(OP_TCP_WATCH_OUT) && fake_find(OP_TCP_CONNECT));
+	tcp_reset_all(&rig.worker);
+	rig_turns(&rig, 1);
+	cr_expect_eq(rig_flows(&rig), 0);
+	cr_expect_eq(fake_searches(), 0);
+	rig_close(&rig, "many");
+}
+
 Test(flow_ends, drops_and_counts_completions_of_a_former_life)
 {
 	const uint32_t former = 2; // even: free

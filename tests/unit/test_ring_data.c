@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 // --- test_receiving from streams
@@ -103,7 +104,14 @@ RING_TEST(reports_a_reset)
 
 // --- sending to streams
 
-RING_TEST(sends_all_to_a_slow_reader)
+static void set_nonblocking(int fd)
+{
+	int on = 1;
+
+	cr_assert_eq(ioctl(fd, FIONBIO, &on), 0);
+}
+
+static void send_all_to_a_slow_reader(const enum rk_io_mode *mode, bool nonblocking)
 {
 	static unsigned char data[3 << 23], back[65536];
 	const size_t third = sizeof(data) / 3;
@@ -114,6 +122,8 @@ RING_TEST(sends_all_to_a_slow_reader)
 	int pair[2];
 
 	ring_test_open_tcp_pair(pair);
+	if (nonblocking)
+		set_nonblocking(pair[0]);
 	ring_test_open(mode);
 	ring_test_fill(data, sizeof(data), 0);
 	ring_send(test_ring, pair[0], iov, 3, SEND_ALL, TAG_WRITE);
@@ -131,6 +141,33 @@ RING_TEST(sends_all_to_a_slow_reader)
 	completion = ring_test_next(TAG_WRITE);
 	cr_expect_eq(completion.result, (int)sizeof(data));
 	cr_expect_eq(completion.flags, 0);
+	ring_close(test_ring);
+}
+
+RING_TEST(sends_all_to_a_slow_reader)
+{
+	send_all_to_a_slow_reader(mode, false);
+}
+
+// As those of a flow are from the moment that it splices.
+RING_TEST(sends_all_through_a_socket_that_does_not_block)
+{
+	send_all_to_a_slow_reader(mode, true);
+}
+
+RING_TEST(waits_for_bytes_of_a_socket_that_does_not_block)
+{
+	struct rk_completion completion;
+	int pair[2];
+
+	ring_test_open_tcp_pair(pair);
+	set_nonblocking(pair[1]);
+	ring_test_open(mode);
+	ring_receive(test_ring, pair[1], LIMIT, TAG_READ);
+	ring_test_expect_none(TAG_READ);
+	ring_test_write_pattern(pair[0], 10, 0);
+	completion = ring_test_next(TAG_READ);
+	cr_expect_eq(ring_test_consume(&completion, 0), 10);
 	ring_close(test_ring);
 }
 

@@ -82,12 +82,15 @@ bool tcp_splice_begin(struct rk_worker *worker, struct rk_tcp_flow *flow, unsign
 	if (lane->bulk < worker->bulk.after || !bulk_splices(&worker->bulk))
 		return false;
 	lane->bulk = 0;
-	// splice(2) itself has no flag for the sockets.
-	if (!set_nonblocking(flow->fds[LANE_IN]) || !set_nonblocking(flow->fds[LANE_OUT]))
-		return false;
 	pipe = take_pipe(worker);
 	if (pipe < 0)
 		return false;
+	// splice(2) itself has no flag for the sockets. A flow that goes on to copy keeps blocking
+	// ones.
+	if (!set_nonblocking(flow->fds[LANE_IN]) || !set_nonblocking(flow->fds[LANE_OUT])) {
+		bulk_give_pipe(&worker->bulk, pipe, 0);
+		return false;
+	}
 	// It needs no buffer any more: tcp_buffers_free() would let it receive beside the pipe.
 	lane->flags &= (uint16_t)~LANE_STARVED;
 	lane->flags |= LANE_SPLICED;

@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -243,6 +244,21 @@ Test(splice, a_flow_that_waits_for_a_buffer_when_it_begins_receives_none)
 	rig_turns(&rig, 1);
 	cr_expect_null(fake_find(OP_TCP_RECEIVE_IN), "it receives and splices");
 	rig_close(&rig, "waits for a buffer");
+}
+
+Test(splice, a_flow_that_finds_no_pipe_goes_on_as_it_was)
+{
+	struct rig rig;
+
+	rig_open(&rig, SOCK_STREAM, 1);
+	rig.worker.bulk.after = 1;
+	rig.worker.bulk.way = BULK_SPLICE;
+	rig_open_tcp_flow(&rig);
+	fake_answer_bytes(fake_index_of(OP_TCP_RECEIVE_IN), FIRST, 0);
+	rig_turns(&rig, 1);
+	cr_assert_not_null(fake_find(OP_TCP_RECEIVE_IN));
+	cr_expect_not(fcntl(fake_find(OP_TCP_RECEIVE_IN)->fd, F_GETFL) & O_NONBLOCK);
+	rig_close(&rig, "no pipe");
 }
 
 // splice(2) never gets past such a byte, which receives leave out.

@@ -4,7 +4,8 @@
 // connect() and accept() have no such flag, so connecting and listening sockets become non-blocking
 // and stay so, which nothing else notices. A receive that got less than it asked for has drained
 // the socket: epoll reports what comes later as a new edge. The end of a stream is no such edge for
-// a byte that was read before it, which is why EPOLLRDHUP is remembered until a receive met it.
+// a byte that was read before it, which is why EPOLLRDHUP is remembered until a receive met it. A
+// receive also ends before a byte of urgent data: EPOLLPRI says that more may come behind it.
 
 #include "engine/ring_epoll.h"
 
@@ -13,7 +14,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define STREAM_INTEREST (EPOLLIN | EPOLLOUT | EPOLLRDHUP)
+#define STREAM_INTEREST (EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP)
 
 static int set_nonblocking(int fd)
 {
@@ -152,7 +153,7 @@ static void received(struct rk_epoll *epoll, int fd, uint32_t length, uint32_t a
 	uint32_t flags = RING_BUFFER;
 
 	descriptor->bulk = length == asked;
-	if (length < asked)
+	if (length < asked && !(descriptor->state & EPOLLPRI))
 		descriptor->state &= ~EPOLLIN;
 	if (length < descriptor->limit) {
 		descriptor->limit -= length;
@@ -179,7 +180,7 @@ void ring_epoll_step_receive(struct rk_epoll *epoll, int fd)
 	if (length > 0)
 		received(epoll, fd, (uint32_t)length, count * pool->size);
 	else if (length < 0 && errno == EAGAIN)
-		descriptor->state &= ~RING_READABLE;
+		descriptor->state &= ~(RING_READABLE | EPOLLPRI);
 	else
 		ring_epoll_end_read(epoll, fd, length < 0 ? -errno : 0);
 }

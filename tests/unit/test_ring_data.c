@@ -102,6 +102,25 @@ RING_TEST(reports_a_reset)
 	ring_close(test_ring);
 }
 
+// A receive ends before such a byte, and the next one leaves it out.
+RING_TEST(receives_what_comes_behind_a_byte_of_urgent_data)
+{
+	struct rk_completion completion;
+	size_t received = 0;
+	int pair[2];
+
+	ring_test_open_tcp_pair(pair);
+	ring_test_open(mode);
+	ring_test_write_pattern(pair[0], 3000, 0);
+	cr_assert_eq(send(pair[0], "!", 1, MSG_OOB), 1);
+	ring_test_write_pattern(pair[0], 3000, 3000);
+	while (received < 6000) {
+		completion = ring_test_next_received(pair[1], LIMIT);
+		received += ring_test_consume(&completion, received);
+	}
+	ring_close(test_ring);
+}
+
 // --- sending to streams
 
 static void set_nonblocking(int fd)

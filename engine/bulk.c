@@ -58,12 +58,8 @@ void bulk_open(struct rk_bulk *bulk, enum rk_bulk_mode mode, unsigned pipes)
 	memset(bulk, 0, sizeof(*bulk));
 	bulk->mode = mode;
 	bulk->after = mode == BULK_MODE_SPLICE ? AFTER_WANTED : AFTER;
-	while (bulk->pipe_count < pipes && bulk->pipe_count < BULK_PIPES_MAX &&
-		open_pipe(&bulk->pipes[bulk->pipe_count])) {
-		bulk->free[bulk->free_count++] = (uint8_t)bulk->pipe_count;
-		bulk->pipe_count++;
-	}
-	if (mode == BULK_MODE_SPLICE && bulk->pipe_count > 0)
+	bulk->pipe_most = pipes < BULK_PIPES_MAX ? pipes : BULK_PIPES_MAX;
+	if (mode == BULK_MODE_SPLICE && pipes > 0)
 		bulk->way = BULK_SPLICE;
 }
 
@@ -78,7 +74,11 @@ void bulk_close(struct rk_bulk *bulk)
 
 int bulk_take_pipe(struct rk_bulk *bulk)
 {
-	return bulk->free_count > 0 ? bulk->free[--bulk->free_count] : -1;
+	if (bulk->free_count > 0)
+		return bulk->free[--bulk->free_count];
+	if (bulk->pipe_count == bulk->pipe_most || !open_pipe(&bulk->pipes[bulk->pipe_count]))
+		return -1;
+	return (int)bulk->pipe_count++;
 }
 
 void bulk_give_pipe(struct rk_bulk *bulk, int pipe, size_t held)
@@ -130,7 +130,7 @@ static void choose(struct rk_bulk *bulk, uint64_t now_ms)
 {
 	enum rk_bulk_way other = bulk->way == BULK_COPY ? BULK_SPLICE : BULK_COPY;
 
-	if (bulk->mode != BULK_MODE_AUTO || bulk->pipe_count == 0 || bulk->refused)
+	if (bulk->mode != BULK_MODE_AUTO || bulk->pipe_most == 0 || bulk->refused)
 		return;
 	if (!is_known(bulk, bulk->way)) {
 		if (!is_known(bulk, other) || now_ms < bulk->decide_by_ms)
@@ -189,7 +189,7 @@ void bulk_turn_end(struct rk_bulk *bulk, uint64_t now_ms)
 	uint64_t total = bytes[BULK_COPY] + bytes[BULK_SPLICE];
 	uint64_t cpu_ns, started = bulk->window.started_cpu_ns;
 
-	if (total == 0 || bulk->pipe_count == 0)
+	if (total == 0 || bulk->pipe_most == 0)
 		return;
 	if (!bulk->window.open) {
 		open_window(bulk, now_ms, thread_cpu_ns());

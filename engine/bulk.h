@@ -8,8 +8,9 @@
 // other again from time to time. Which flows are bulk, and how they change over, is up to
 // tcp_splice.c.
 //
-// Pipes are opened once, at the start, and lent to one direction of a flow each. Without any (the
-// kernel refuses, or descriptors are short) everything is copied.
+// Pipes are opened when they are first wanted, kept, and lent to one direction of a flow each.
+// Where none is to be had (all are lent, the kernel refuses, descriptors are short) the flow is
+// copied.
 #pragma once
 
 #include "config/config.h"
@@ -33,7 +34,7 @@ struct rk_bulk {
 	enum rk_bulk_way way; // what flows in bulk should do now
 	uint32_t after;       // bytes without a small receive that make a flow one in bulk
 	int refused;          // errno of the kernel's refusal to splice, 0 = none
-	unsigned pipe_count, free_count;
+	unsigned pipe_most, pipe_count, free_count; // that there may be, there are, nobody uses
 	struct rk_pipe {
 		int fds[2];
 	} pipes[BULK_PIPES_MAX];
@@ -52,7 +53,7 @@ struct rk_bulk {
 	uint64_t decide_by_ms; // when the trial of this way is given up
 };
 
-// Opens `pipes` pipes, or as many as it can. Cannot fail: without pipes bytes are copied.
+// There may be `pipes` pipes at most. Cannot fail.
 void bulk_open(struct rk_bulk *bulk, enum rk_bulk_mode mode, unsigned pipes);
 void bulk_close(struct rk_bulk *bulk);
 // How many pipes a worker gets where `workers` share them, for which it may open `descriptors`.
@@ -64,7 +65,7 @@ static inline bool bulk_splices(const struct rk_bulk *bulk)
 }
 // The kernel will not splice: from now on everything is copied.
 void bulk_refused(struct rk_bulk *bulk, int error);
-// A pipe that is empty, or -1.
+// A pipe that is empty, or -1. Opens one now and then.
 int bulk_take_pipe(struct rk_bulk *bulk);
 // `held`: bytes that are still in it, which are thrown away.
 void bulk_give_pipe(struct rk_bulk *bulk, int pipe, size_t held);

@@ -232,6 +232,8 @@ static void stopped(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned
 	} else {
 		tcp_splice_release(worker, &flow->lanes[index]);
 		tcp_lane_ended(worker, flow, index, error);
+		if (flow->state == TCP_OPEN)
+			tcp_unwatch(worker, flow);
 	}
 }
 

@@ -196,7 +196,11 @@ sys.exit(bool(errors and print(errors)))'
 			[ "$(fault "$DIR/fault" hits)" -gt 0 ]
 			case $error in
 			ENOMEM | EINTR) [ "$(spliced)" -gt 0 ] ;;
-			*) assert_equal "$(spliced) $(fault "$DIR/fault" hits)" "0 1" ;;
+			*)
+				assert_equal "$(spliced)" 0
+				# Each direction may have tried.
+				[ "$(fault "$DIR/fault" hits)" -le 2 ]
+				;;
 			esac
 			wait_until 10 no_pipe_is_lent
 			engine_stop
@@ -204,7 +208,23 @@ sys.exit(bool(errors and print(errors)))'
 	done
 }
 
-@test "bulk: without pipes everything is copied" {
+@test "bulk: where no pipe can be opened everything is copied until one can" {
+	local call FAULTY
+	for call in pipe2 fcntl; do
+		fault "$DIR/fault" off >/dev/null
+		fault_words "$DIR/fault"
+		bulk_start io_uring splice env "${FAULTY[@]}"
+		fault "$DIR/fault" set "$call" EPERM rk-engine
+		echo_client 'echo(connect(), 20 << 20)'
+		[ "$(fault "$DIR/fault" off)" -gt 0 ]
+		assert_equal "$(spliced)" 0
+		echo_client 'echo(connect(), 20 << 20)'
+		[ "$(spliced)" -gt 0 ]
+		engine_stop
+	done
+}
+
+@test "bulk: without descriptors for pipes everything is copied" {
 	# So few descriptors that all of them are for clients.
 	bulk_start io_uring splice prlimit --nofile=126:126
 	echo_client 'echo(connect(), 20 << 20)'

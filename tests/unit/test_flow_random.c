@@ -194,7 +194,7 @@ static void write_or_read(struct rig *rig)
 
 static void take_step(struct rig *rig)
 {
-	switch (random_below(rig->worker.bulk.pipe_count > 0 ? 15 : 12)) {
+	switch (random_below(rig->worker.bulk.pipe_most > 0 ? 15 : 12)) {
 	case 12:
 	case 13:
 	case 14:
@@ -255,7 +255,7 @@ static void expect_listener(const struct rig *rig, const char *about)
 // The clients come and go; in the middle the port may be removed under them.
 static void run_sequence(struct rig *rig, const char *about)
 {
-	unsigned steps = rig->worker.bulk.pipe_count > 0 ? STEPS_SPLICING : STEPS;
+	unsigned steps = rig->worker.bulk.pipe_most > 0 ? STEPS_SPLICING : STEPS;
 	unsigned removed_at = random_below(2 * steps);
 
 	for (unsigned step = 0; step < steps; step++) {

@@ -110,6 +110,8 @@ Test(splice, the_end_comes_behind_the_last_byte_and_gives_the_pipe_back)
 	cr_expect_eq(server_reads(&rig, 0), 70000);
 	cr_expect_eq(recv(server_of(&rig), &byte, 1, MSG_DONTWAIT), 0, "no end of the stream");
 	cr_expect_eq(pipes_lent(&rig), 0);
+	rig_turns(&rig, 1);
+	cr_expect_null(fake_find(OP_TCP_WATCH_OUT), "nobody waits for it any more");
 	rig_close(&rig, "the end");
 }
 

@@ -192,15 +192,6 @@ static void receive_starved_flows(struct rk_worker *worker)
 	}
 }
 
-// Whoever still waits has no operation that could begin the next turn, and those who receive may
-// have nothing to receive: a receive that nobody has (ports count from 1) is cancelled, which
-// completes.
-static void ask_for_turn(struct rk_worker *worker)
-{
-	ring_cancel_one(worker->ring, worker->mailbox[0], tag_make(OP_UDP_LISTENER, 0, 0),
-		tag_make(OP_NONE, 0, 0));
-}
-
 // A listener alone has its turn: under a flood one takes every buffer that there is.
 void udp_buffers_free(struct rk_worker *worker)
 {
@@ -215,8 +206,13 @@ void udp_buffers_free(struct rk_worker *worker)
 		list_remove(listener);
 		listener_resume(worker, RK_CONTAINER_OF(listener, struct rk_listener, waiting));
 	}
-	if (first_starved_flow(table) || list_first(&table->starved_listeners))
-		ask_for_turn(worker);
+}
+
+bool udp_buffers_wanted(const struct rk_worker *worker)
+{
+	const struct rk_udp_table *table = worker->udp_table;
+
+	return first_starved_flow(table) || list_first(&table->starved_listeners);
 }
 
 void udp_close_flows(struct rk_worker *worker, const struct rk_share *share)

@@ -95,5 +95,7 @@ void udp_pool_filled(struct rk_worker *worker, enum rk_socket_kind kind);
 void udp_idle_timeout(struct rk_worker *worker, struct rk_timer *timer);
 // The end of a turn of the loop: a few of those who found no buffer receive again.
 void udp_buffers_free(struct rk_worker *worker);
+// Whether udp_buffers_free() has more to do, without waiting for anything.
+bool udp_buffers_wanted(const struct rk_worker *worker);
 // Ends the flows of one port, or of all (NULL).
 void udp_close_flows(struct rk_worker *worker, const struct rk_share *share);

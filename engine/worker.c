@@ -88,11 +88,17 @@ static void run_timers(struct rk_worker *worker)
 		poll_again(worker, timer);
 }
 
+// Whether the next turn has something to do that no completion announces.
+static bool has_more(const struct rk_worker *worker)
+{
+	return tcp_buffers_wanted(worker) || tcp_splice_wanted(worker) ||
+	       udp_buffers_wanted(worker);
+}
+
 // How long to sleep: until the earliest deadline, or a little when there was work just now.
 static int64_t next_wait_ms(const struct rk_worker *worker)
 {
-	bool more = tcp_buffers_wanted(worker) || tcp_splice_wanted(worker);
-	int64_t wait = more ? 0 : timers_wait_ms(&worker->timers);
+	int64_t wait = has_more(worker) ? 0 : timers_wait_ms(&worker->timers);
 
 	return worker->worked && (wait < 0 || wait > TRIM_AFTER_MS) ? TRIM_AFTER_MS : wait;
 }
@@ -100,9 +106,11 @@ static int64_t next_wait_ms(const struct rk_worker *worker)
 // After work, a sleep without any completion: the buffers' memory is not needed now.
 static void rest(struct rk_worker *worker)
 {
-	if (worker->worked && worker->clock_stale && !tcp_splice_wanted(worker))
+	bool more = has_more(worker);
+
+	if (worker->worked && worker->clock_stale && !more)
 		ring_trim(worker->ring);
-	worker->worked = !worker->clock_stale || tcp_splice_wanted(worker);
+	worker->worked = !worker->clock_stale || more;
 }
 
 int worker_turn(struct rk_worker *worker)

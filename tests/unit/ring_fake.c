@@ -258,11 +258,6 @@ unsigned fake_index_of(enum rk_operation operation)
 	return (unsigned)(found - fake.operations);
 }
 
-unsigned fake_completions(void)
-{
-	return fake.completion_count;
-}
-
 unsigned fake_searches(void)
 {
 	return fake.searches;

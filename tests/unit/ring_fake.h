@@ -41,9 +41,7 @@ void fake_answer_datagram(
 // A completion that nobody asked for.
 void fake_complete(uint64_t tag, int result);
 
-// What the next ring_wait() hands over; how often all operations of a descriptor were cancelled,
-// which the kernel searches for.
-unsigned fake_completions(void);
+// How often all operations of a descriptor were cancelled, which the kernel searches for.
 unsigned fake_searches(void);
 
 unsigned fake_index_of(enum rk_operation operation); // it must be there

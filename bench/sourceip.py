@@ -40,10 +40,18 @@ class OutsideClient:
             ip("link", "set", self.host_link, "up")
             ip(*inside, "address", "add", f"{self.client_address}/30", "dev", self.client_link)
             ip(*inside, "link", "set", self.client_link, "up")
+            self.use_all_ports()
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def use_all_ports(self):
+        """Of the client it is that ports of closed connections run out after half a minute of new
+        ones, with the kernel's defaults: it then looks for milliseconds for each."""
+        for name, value in (("tcp_tw_reuse", "1"), ("ip_local_port_range", "1024 65535")):
+            set_it = f"echo {value} >/proc/sys/net/ipv4/{name}"
+            subprocess.run([*self.prefix, "sh", "-c", set_it], check=True)
 
     def __exit__(self, *_):
         for words in (("link", "delete", self.host_link), ("netns", "delete", self.namespace)):

@@ -16,11 +16,10 @@
 //   RING_BUFFER owns the buffers and gives each back with ring_buffer_release().
 // - -ENOBUFS from a receive means "no buffer free now": flow control, not an error. Ask again when
 //   buffers came back.
-// - No operation blocks the worker, whether the socket blocks or not. Sockets begin as blocking
-// ones;
-//   a flow that splices makes its own non-blocking, and on epoll connecting and listening ones are.
-//   Receives and SEND_ALL wait there all the same; but who sends takes -EAGAIN as with SEND_NOW,
-//   for a kernel whose threads, to which io_uring hands some sends, heed O_NONBLOCK.
+// - No operation blocks the worker, whether the socket blocks or not. Sockets are blocking ones at
+//   first; a flow that splices makes its own non-blocking, and so does epoll with those that listen
+//   or connect. Receives and SEND_ALL wait there all the same; but who sends takes -EAGAIN as with
+//   SEND_NOW, for a kernel whose threads, to which io_uring hands some sends, heed O_NONBLOCK.
 // - A descriptor with operations in flight is cancelled and drained before it is closed.
 #pragma once
 

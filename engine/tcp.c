@@ -60,12 +60,11 @@ static void end_pending(struct rk_worker *worker, struct rk_tcp_flow *flow)
 
 // Each operation by its name: all of a descriptor would be looked for among those of every flow,
 // which took seconds when thousands of clients left at once.
-static void cancel(struct rk_worker *worker, const struct rk_tcp_flow *flow, unsigned side,
-	enum rk_operation operation)
+static void cancel(
+	struct rk_worker *worker, const struct rk_tcp_flow *flow, unsigned side, uint64_t operation)
 {
 	if (flow->fds[side] >= 0)
-		ring_cancel_one(worker->ring, flow->fds[side], tcp_tag(flow, (uint8_t)operation),
-			tag_make(OP_NONE, 0, 0));
+		ring_cancel_one(worker->ring, flow->fds[side], operation, tag_make(OP_NONE, 0, 0));
 }
 
 // Starts TCP_CLOSING; tcp_settle_flow() ends it.
@@ -84,14 +83,14 @@ void tcp_close_flow(struct rk_worker *worker, struct rk_tcp_flow *flow, bool res
 	for (unsigned i = 0; i < LANE_COUNT; i++)
 		tcp_splice_release(worker, &flow->lanes[i]);
 	if (connecting)
-		cancel(worker, flow, LANE_OUT, OP_TCP_CONNECT);
+		cancel(worker, flow, LANE_OUT, tcp_tag(flow, OP_TCP_CONNECT));
 	for (unsigned i = 0; i < LANE_COUNT; i++) {
 		if (flow->lanes[i].flags & LANE_RECEIVING)
-			cancel(worker, flow, i, (enum rk_operation)(OP_TCP_RECEIVE_IN + i));
+			cancel(worker, flow, i, tcp_lane_tag(flow, OP_TCP_RECEIVE_IN, i));
 		if (flow->lanes[i].flags & LANE_SENDING)
-			cancel(worker, flow, !i, (enum rk_operation)(OP_TCP_SEND_IN + i));
+			cancel(worker, flow, !i, tcp_lane_tag(flow, OP_TCP_SEND_IN, i));
 		if (flow->watched & 1u << i)
-			cancel(worker, flow, i, (enum rk_operation)(OP_TCP_WATCH_IN + i));
+			cancel(worker, flow, i, tcp_lane_tag(flow, OP_TCP_WATCH_IN, i));
 	}
 }
 

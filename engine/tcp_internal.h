@@ -10,6 +10,16 @@ static inline uint64_t tcp_tag(const struct rk_tcp_flow *flow, uint8_t operation
 {
 	return tag_make(operation, flow->slot.generation, flow->slot.index);
 }
+// `operation_in` is the one of lane IN; that of lane OUT follows it (worker.h).
+static inline uint64_t tcp_lane_tag(
+	const struct rk_tcp_flow *flow, enum rk_operation operation_in, unsigned index)
+{
+	return tcp_tag(flow, (uint8_t)(operation_in + index));
+}
+_Static_assert(OP_TCP_RECEIVE_OUT == OP_TCP_RECEIVE_IN + 1 &&
+		       OP_TCP_SEND_OUT == OP_TCP_SEND_IN + 1 &&
+		       OP_TCP_WATCH_OUT == OP_TCP_WATCH_IN + 1,
+	"the operations of both lanes follow each other");
 
 // --- the life (tcp.c)
 
@@ -34,6 +44,9 @@ void tcp_receive_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, un
 	const struct rk_completion *completion);
 void tcp_send_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index,
 	const struct rk_completion *completion);
+// The destination of the lane took bytes, however they were moved.
+void tcp_count_sent(
+	struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index, size_t bytes);
 // Receives again, or begins to splice, when the lane has room and its source has not ended.
 void tcp_lane_receive(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index);
 // The source of the lane ended (error = 0) or broke.

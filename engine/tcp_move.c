@@ -11,9 +11,6 @@
 
 #include <errno.h>
 
-static const uint8_t receive_operation[LANE_COUNT] = {OP_TCP_RECEIVE_IN, OP_TCP_RECEIVE_OUT};
-static const uint8_t send_operation[LANE_COUNT] = {OP_TCP_SEND_IN, OP_TCP_SEND_OUT};
-
 // Flows that wait for buffers get them in turns, so few and so little at a time that all of a turn
 // find some: a receive may bring twice what it was given, and a flow has two lanes.
 #define STARVED_BYTES ((size_t)STREAM_BUFFER_SIZE)
@@ -83,7 +80,7 @@ static void lane_receive_some(
 	lane->flags |= LANE_RECEIVING;
 	flow->in_flight++;
 	ring_receive(worker->ring, flow->fds[index], room < most ? room : most,
-		tcp_tag(flow, receive_operation[index]));
+		tcp_lane_tag(flow, OP_TCP_RECEIVE_IN, index));
 }
 
 static void lane_starve(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
@@ -124,7 +121,7 @@ void tcp_lane_send(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned 
 	lane->flags |= LANE_SENDING;
 	flow->in_flight++;
 	ring_send(worker->ring, flow->fds[!index], iov, count, half_closed ? SEND_NOW : SEND_ALL,
-		tcp_tag(flow, send_operation[index]));
+		tcp_lane_tag(flow, OP_TCP_SEND_IN, index));
 }
 
 // The source ended and every byte of it was sent on: pass the end on.
@@ -231,10 +228,18 @@ void tcp_receive_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, un
 	}
 }
 
+void tcp_count_sent(
+	struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index, size_t bytes)
+{
+	count_add(
+		&flow->share->counters, index == LANE_IN ? COUNT_BYTES_IN : COUNT_BYTES_OUT, bytes);
+	flow->bytes[index] += bytes;
+	flow->active_ms = worker->timers.now_ms;
+}
+
 void tcp_send_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index,
 	const struct rk_completion *completion)
 {
-	struct rk_counters *counters = &flow->share->counters;
 	struct rk_lane *lane = &flow->lanes[index];
 
 	lane->flags &= (uint16_t)~LANE_SENDING;
@@ -250,10 +255,7 @@ void tcp_send_complete(struct rk_worker *worker, struct rk_tcp_flow *flow, unsig
 		tcp_send_failed(worker, flow, index, -completion->result);
 		return;
 	}
-	count_add(counters, index == LANE_IN ? COUNT_BYTES_IN : COUNT_BYTES_OUT,
-		(uint64_t)completion->result);
-	flow->bytes[index] += (uint64_t)completion->result;
-	flow->active_ms = worker->timers.now_ms;
+	tcp_count_sent(worker, flow, index, (size_t)completion->result);
 	lane_pop(lane, worker->ring, (uint32_t)completion->result, &worker->stream_buffers_held);
 	if (lane->bytes > 0)
 		tcp_lane_send(worker, flow, index);

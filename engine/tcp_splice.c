@@ -9,12 +9,12 @@
 // to copying. Polls come through the ring, the calls do not: io_uring gives every splice to a
 // kernel thread (Linux 6.18), which costs more than it moves.
 
+#include "base/fd.h"
 #include "engine/tcp_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define SMALL_MOST  8u // wake-ups in a row that brought little
@@ -26,10 +26,7 @@ static void count_moved(
 {
 	if (bytes == 0)
 		return;
-	count_add(
-		&flow->share->counters, index == LANE_IN ? COUNT_BYTES_IN : COUNT_BYTES_OUT, bytes);
-	flow->bytes[index] += bytes;
-	flow->active_ms = worker->timers.now_ms;
+	tcp_count_sent(worker, flow, index, bytes);
 	bulk_moved(&worker->bulk, BULK_SPLICE, bytes);
 	tcp_turn_add(&worker->turn, bytes);
 }
@@ -67,13 +64,6 @@ static int take_pipe(struct rk_worker *worker)
 	return bulk_take_pipe(&worker->bulk);
 }
 
-static bool set_nonblocking(int fd)
-{
-	int on = 1;
-
-	return ioctl(fd, FIONBIO, &on) == 0;
-}
-
 bool tcp_splice_begin(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned index)
 {
 	struct rk_lane *lane = &flow->lanes[index];
@@ -87,7 +77,8 @@ bool tcp_splice_begin(struct rk_worker *worker, struct rk_tcp_flow *flow, unsign
 		return false;
 	// splice(2) itself has no flag for the sockets. A flow that goes on to copy keeps blocking
 	// ones.
-	if (!set_nonblocking(flow->fds[LANE_IN]) || !set_nonblocking(flow->fds[LANE_OUT])) {
+	if (fd_set_nonblocking(flow->fds[LANE_IN], true) < 0 ||
+		fd_set_nonblocking(flow->fds[LANE_OUT], true) < 0) {
 		bulk_give_pipe(&worker->bulk, pipe, 0);
 		return false;
 	}

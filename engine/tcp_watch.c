@@ -11,8 +11,6 @@
 #include <errno.h>
 #include <poll.h>
 
-static const uint8_t operation[LANE_COUNT] = {OP_TCP_WATCH_IN, OP_TCP_WATCH_OUT};
-
 // A source that has ended has nothing to be read: it is polled for the other reasons only.
 void tcp_watch(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned side)
 {
@@ -23,7 +21,7 @@ void tcp_watch(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned side
 	flow->watched |= (uint8_t)(1u << side);
 	flow->in_flight++;
 	ring_poll(worker->ring, flow->fds[side], reads ? POLLIN | POLLOUT : POLLOUT,
-		tcp_tag(flow, operation[side]));
+		tcp_lane_tag(flow, OP_TCP_WATCH_IN, side));
 }
 
 // Whether the source of a lane has ended and so has what goes there. The kernel reports such a
@@ -48,7 +46,7 @@ void tcp_unwatch(struct rk_worker *worker, struct rk_tcp_flow *flow)
 		if (flow->watched & ~flow->unwatched & 1u << side && !is_needed(flow, side)) {
 			flow->unwatched |= (uint8_t)(1u << side);
 			ring_cancel_one(worker->ring, flow->fds[side],
-				tcp_tag(flow, operation[side]), tag_make(OP_NONE, 0, 0));
+				tcp_lane_tag(flow, OP_TCP_WATCH_IN, side), tag_make(OP_NONE, 0, 0));
 		}
 }
 

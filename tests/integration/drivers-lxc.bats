@@ -42,15 +42,17 @@ setup() {
 	PORT=$(free_port)
 }
 
-# lxc-user-nic looks for the bridge in sysfs, which shows the network that it was mounted in.
+# lxc-user-nic looks for the bridge in sysfs, which shows the network that it was mounted in. A bridge
+# without a hardware address of its own has the lowest one of its ports: another when a run ends, and
+# what the others then send to the old one is lost until they ask again.
 bridge_make() {
 	"${ON_HOST[@]}" sh -e -c '
 		mount -t sysfs sysfs /sys
 		mount -t tmpfs tmpfs /etc/lxc
 		mount -t tmpfs tmpfs /run/lxc
-		ip link add "$1" type bridge
+		ip link add name "$1" address "$3" type bridge
 		ip addr add "$2/24" dev "$1"
-		ip link set "$1" up' sh "$BRIDGE" "$BRIDGE_IP"
+		ip link set "$1" up' sh "$BRIDGE" "$BRIDGE_IP" 02:00:0a:5b:07:01
 }
 
 # usernet LINE...: the whole of /etc/lxc/lxc-usernet.
@@ -76,9 +78,9 @@ dnsmasq_start() {
 other_bridge() { # LEASE-SECONDS MODE
 	OTHER_BRIDGE=rkbr$BATS_TEST_NUMBER
 	"${ON_HOST[@]}" sh -e -c '
-		ip link add "$1" type bridge
+		ip link add name "$1" address "$2" type bridge
 		ip addr add 10.92.7.1/24 dev "$1"
-		ip link set "$1" up' sh "$OTHER_BRIDGE"
+		ip link set "$1" up' sh "$OTHER_BRIDGE" 02:00:0a:5c:07:01
 	usernet "$TEST_USER veth $BRIDGE 10" "$TEST_USER veth $OTHER_BRIDGE 10"
 	lxc_config "$DIR/test.ini" </dev/null
 	[ "$2" != none ] || return 0

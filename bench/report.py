@@ -150,6 +150,16 @@ def failure_notes(results):
     )
 
 
+def more_rounds_text(results):
+    """The rows that were measured in more rounds than the others, or nothing."""
+    several = {
+        row.workload.title: row.workload.rounds_factor * results.session.rounds
+        for row in results.rows.values()
+        if row.workload.rounds_factor > 1
+    }
+    return "".join(f"; of {count}: {title}" for title, count in several.items())
+
+
 def facts(results):
     machine = results.machine
     versions = ", ".join(f"{name} {text}" for name, text in results.versions.items())
@@ -162,7 +172,7 @@ def facts(results):
             f"{machine['congestion_control']}, load {machine['load_average_at_start']:.2f} "
             "at the start",
             f"- medians of {results.session.rounds} interleaved rounds of "
-            f"{results.session.seconds} s",
+            f"{results.session.seconds} s{more_rounds_text(results)}",
             f"- {versions}",
         ]
     )

@@ -91,6 +91,10 @@ class RoundsTest(unittest.TestCase):
         plan = [(workloads.BY_NAME["udp"], [Peer("a"), mute])]
         self.assertEqual([step.peer.name for step in rounds.make_steps(plan, 2)], ["a", "a"])
 
+    def test_a_row_that_is_judged_closely_has_more_rounds(self):
+        steps = rounds.make_steps([(workloads.BY_NAME["outside1"], [Peer("a"), Peer("b")])], 2)
+        self.assertEqual("".join(step.peer.name for step in steps), "abbaabbaabba")
+
     def test_cpu_is_per_amount_of_its_own_round(self):
         row = rounds.Row(workloads.BY_NAME["tcp1"], Peer("a"), values=[1, 1])
         row.amounts, row.cpu_seconds = [2, 4], [{"x": 1, "y": 1}, {"x": 1}]

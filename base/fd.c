@@ -1,12 +1,10 @@
 // fd.c: ownership of file descriptors and small operations on them.
 
 #include "base/fd.h"
-#include "base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -103,23 +101,6 @@ int file_write_text(const char *path, const char *text)
 	if (fd < 0)
 		return -errno;
 	return fd_write_all(fd, text, strlen(text));
-}
-
-int fd_wait(int fd, short events, int64_t deadline_ms)
-{
-	struct pollfd pollfd = {.fd = fd, .events = events};
-	int ready;
-
-	do {
-		int64_t left = deadline_ms - clock_now_ms();
-
-		if (left <= 0)
-			return -ETIMEDOUT;
-		ready = poll(&pollfd, 1, (int)left);
-	} while (ready < 0 && errno == EINTR);
-	if (ready < 0)
-		return -errno;
-	return ready > 0 ? 0 : -ETIMEDOUT;
 }
 
 int fd_flush_output(void)

@@ -41,10 +41,6 @@ ssize_t fd_read_text(int fd, char *buffer, size_t size);
 ssize_t file_read_text(const char *path, char *buffer, size_t size);
 int file_write_text(const char *path, const char *text); // 0 or -errno
 
-// Waits until one of `events` (poll(2)) or the end is there: 0, or -errno. From `deadline_ms` on,
-// by clock_now_ms(), it is -ETIMEDOUT, even if something is there.
-int fd_wait(int fd, short events, int64_t deadline_ms);
-
 // Flushes stdout at the end of a program that printed to it: 0, or -errno when not all of it got
 // out.
 int fd_flush_output(void);

@@ -18,8 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CANCEL_INTERVAL_MS 50 // how soon a start is given up that nobody waits for any more
-#define PROBE_TIMEOUT_MS   5000
+#define PROBE_TIMEOUT_MS 5000
 // From the end of the ready pipe to the end of the process that held it.
 #define DEATH_GRACE_MS 1000
 #define LAST_WORDS_MAX 400
@@ -190,27 +189,17 @@ int net_describe_death(struct rk_net *net, struct rk_error *e)
 	return error_set(e, EIO, "%s %s%s%s", net->driver->name, how, words[0] ? ": " : "", words);
 }
 
-bool daemon_is_unwanted(const struct rk_net *net)
-{
-	return net->is_cancelled && net->is_cancelled(net->cancel_context);
-}
-
-// 1 = ready, 0 = it will never be, -ETIMEDOUT, -ECANCELED.
+// 1 = ready, 0 = it will never be, -ETIMEDOUT, -ECANCELED or -errno.
 static int wait_for_byte(const struct rk_net *net, int ready_fd, int timeout_ms)
 {
 	struct pollfd fds[] = {
 		{.fd = ready_fd, .events = POLLIN}, {.fd = net->daemon.pidfd, .events = POLLIN}};
-	int64_t deadline_ms = clock_now_ms() + timeout_ms;
+	const struct rk_wait wait = {clock_now_ms() + timeout_ms, net->cancel};
+	int rc = wait_poll(&wait, fds, 2);
 	char byte;
-	int ready;
 
-	do {
-		ready = poll(fds, 2, CANCEL_INTERVAL_MS);
-		if (ready <= 0 && daemon_is_unwanted(net))
-			return -ECANCELED;
-	} while ((ready == 0 || (ready < 0 && errno == EINTR)) && clock_now_ms() < deadline_ms);
-	if (ready <= 0)
-		return -ETIMEDOUT;
+	if (rc < 0)
+		return rc;
 	// A byte counts even when the daemon has ended since; the caller's watch then sees that.
 	return (fds[0].revents & POLLIN) && read(ready_fd, &byte, 1) == 1;
 }

@@ -10,11 +10,8 @@ int daemon_start(
 	struct rk_net *net, struct rk_spawn *spawn, const char *package, struct rk_error *e);
 
 // Waits for one byte on `ready_fd`. EOF, the daemon's end and a pause of timeout_ms are failures,
-// and so is net->is_cancelled (-ECANCELED); the daemon is gone then.
+// and so is net->cancel (-ECANCELED); the daemon is gone then.
 int daemon_await_ready(struct rk_net *net, int ready_fd, int timeout_ms, struct rk_error *e);
-
-// Whether nobody waits for the start any more (net->is_cancelled).
-bool daemon_is_unwanted(const struct rk_net *net);
 
 // What the daemon prints goes into a pipe; this is our end, not blocking, -1: there is none.
 int daemon_log_fd(const struct rk_net *net);

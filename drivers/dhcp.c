@@ -6,7 +6,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <string.h>
 
 #define RESEND_MS   1000
@@ -270,14 +269,14 @@ int dhcp_parse_offer(struct rk_dhcp_offer *offer, const uint8_t *frame, size_t l
 }
 
 int dhcp_await_answer(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
-	const uint8_t mac[ETHER_ADDR_LEN], uint32_t id, int64_t deadline_ms)
+	const uint8_t mac[ETHER_ADDR_LEN], uint32_t id, const struct rk_wait *wait)
 {
 	static uint8_t frame[RK_FRAME_MAX];
 	enum rk_dhcp_type type = DHCP_NOTHING;
 	ssize_t got;
 
 	do {
-		got = frame_receive(fd, framing, frame, sizeof(frame), deadline_ms);
+		got = frame_receive(fd, framing, frame, sizeof(frame), wait);
 		if (got >= 0)
 			type = dhcp_parse_answer(offer, frame, (size_t)got, mac, id);
 	} while (got >= 0 && type == DHCP_NOTHING);
@@ -286,37 +285,35 @@ int dhcp_await_answer(struct rk_dhcp_offer *offer, int fd, enum rk_framing frami
 
 // 0 once an OFFER is in, or -errno.
 static int await_offer(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
-	const uint8_t *mac, uint32_t id, int64_t deadline_ms)
+	const uint8_t *mac, uint32_t id, const struct rk_wait *wait)
 {
 	int rc;
 
 	do {
-		rc = dhcp_await_answer(offer, fd, framing, mac, id, deadline_ms);
+		rc = dhcp_await_answer(offer, fd, framing, mac, id, wait);
 	} while (rc >= 0 && rc != DHCP_OFFER);
 	return rc < 0 ? rc : 0;
 }
 
 int dhcp_discover(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
-	const uint8_t mac[ETHER_ADDR_LEN], int timeout_ms, bool (*is_cancelled)(void *context),
-	void *context, struct rk_error *e)
+	const uint8_t mac[ETHER_ADDR_LEN], int timeout_ms, const struct rk_cancel *cancel,
+	struct rk_error *e)
 {
-	int64_t deadline_ms = clock_now_ms() + timeout_ms;
+	struct rk_wait wait = {clock_now_ms() + timeout_ms, cancel ? *cancel : RK_CANCEL_NEVER};
 	uint8_t frame[RK_DHCP_FRAME_BYTES];
 	uint32_t id = (uint32_t)clock_now_ms();
-	int64_t until_ms;
+	struct rk_wait turn;
 	int rc;
 
 	dhcp_put_discover(frame, mac, id);
 	do {
-		if (is_cancelled && is_cancelled(context))
-			return error_set(e, ECANCELED, "ask for an address by DHCP: given up");
-		until_ms = clock_now_ms() + RESEND_MS;
-		if (until_ms > deadline_ms)
-			until_ms = deadline_ms;
-		rc = frame_send(fd, framing, frame, sizeof(frame), until_ms);
+		turn = wait_at_most(&wait, RESEND_MS);
+		rc = frame_send(fd, framing, frame, sizeof(frame), &turn);
 		if (rc == 0)
-			rc = await_offer(offer, fd, framing, mac, id, until_ms);
-	} while (rc == -ETIMEDOUT && until_ms < deadline_ms);
+			rc = await_offer(offer, fd, framing, mac, id, &turn);
+	} while (rc == -ETIMEDOUT && turn.deadline_ms < wait.deadline_ms);
+	if (rc == -ECANCELED)
+		return error_set(e, ECANCELED, "ask for an address by DHCP: given up");
 	if (rc == -ETIMEDOUT)
 		return error_set(
 			e, ETIMEDOUT, "no address was offered by DHCP within %d ms", timeout_ms);

@@ -10,7 +10,6 @@
 #include "drivers/framing.h"
 
 #include <net/ethernet.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 // Addresses in host byte order; 0 = not offered.
@@ -65,14 +64,14 @@ enum rk_dhcp_type dhcp_parse_answer(struct rk_dhcp_offer *offer, const uint8_t *
 int dhcp_parse_offer(struct rk_dhcp_offer *offer, const uint8_t *frame, size_t length,
 	const uint8_t mac[ETHER_ADDR_LEN], uint32_t id);
 
-// Asks each second until an OFFER comes; before, `is_cancelled` is asked, NULL: never. 0,
-// -ETIMEDOUT after timeout_ms, -ECANCELED, or what the socket failed with.
+// Asks each second until an OFFER comes. 0, -ETIMEDOUT after timeout_ms, -ECANCELED, or what the
+// socket failed with.
 int dhcp_discover(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
-	const uint8_t mac[ETHER_ADDR_LEN], int timeout_ms, bool (*is_cancelled)(void *context),
-	void *context, struct rk_error *e);
-// Waits for an OFFER, ACK or NAK until `deadline_ms`, dropping all other frames. Its type, which is
-// in *offer then, -ETIMEDOUT, or what the socket failed with.
+	const uint8_t mac[ETHER_ADDR_LEN], int timeout_ms, const struct rk_cancel *cancel,
+	struct rk_error *e);
+// Waits for an OFFER, ACK or NAK, dropping all other frames. Its type, which is in *offer then,
+// -ETIMEDOUT, -ECANCELED, or what the socket failed with.
 int dhcp_await_answer(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
-	const uint8_t mac[ETHER_ADDR_LEN], uint32_t id, int64_t deadline_ms);
+	const uint8_t mac[ETHER_ADDR_LEN], uint32_t id, const struct rk_wait *wait);
 // The offer as text in *info: ip, prefix, gateway, dns.
 void dhcp_fill_info(const struct rk_dhcp_offer *offer, struct rk_network_info *info);

@@ -37,49 +37,46 @@ void dhcp_lease_set_times(struct rk_dhcp_offer *terms)
 struct attempt {
 	int fd;
 	const uint8_t *mac;
-	bool (*is_cancelled)(void *context);
-	void *context;
+	struct rk_wait wait;
 };
 
 // Repeats the question each second. The type of the answer, -ETIMEDOUT, -ECANCELED or -errno.
 static int ask(const struct attempt *attempt, struct rk_dhcp_question *question,
-	struct rk_dhcp_offer *answer, int64_t deadline_ms)
+	struct rk_dhcp_offer *answer, const struct rk_wait *wait)
 {
 	uint8_t frame[RK_DHCP_FRAME_BYTES];
-	int64_t until_ms;
+	struct rk_wait turn;
 	int rc;
 
 	if (getrandom(&question->id, sizeof(question->id), 0) != sizeof(question->id))
 		return -EIO;
 	dhcp_put_question(frame, attempt->mac, question);
 	do {
-		if (attempt->is_cancelled && attempt->is_cancelled(attempt->context))
-			return -ECANCELED;
-		until_ms = clock_now_ms() + ANSWER_MS;
-		if (until_ms > deadline_ms)
-			until_ms = deadline_ms;
-		rc = frame_send(attempt->fd, FRAMING_PACKET, frame, sizeof(frame), until_ms);
+		turn = wait_at_most(wait, ANSWER_MS);
+		rc = frame_send(attempt->fd, FRAMING_PACKET, frame, sizeof(frame), &turn);
 		if (rc == 0)
 			rc = dhcp_await_answer(answer, attempt->fd, FRAMING_PACKET, attempt->mac,
-				question->id, until_ms);
-	} while (rc == -ETIMEDOUT && until_ms < deadline_ms);
+				question->id, &turn);
+	} while (rc == -ETIMEDOUT && turn.deadline_ms < wait->deadline_ms);
 	return rc;
 }
 
 // 0 = the address is ours, -EAGAIN = to be tried again, else -code.
-static int try_once(const struct attempt *attempt, struct rk_dhcp_lease *lease, int64_t deadline_ms)
+static int try_once(const struct attempt *attempt, struct rk_dhcp_lease *lease)
 {
 	struct rk_dhcp_question discover = {.type = DHCP_DISCOVER};
 	struct rk_dhcp_question request = {.type = DHCP_REQUEST};
 	struct rk_dhcp_offer offer;
-	int rc = ask(attempt, &discover, &offer, deadline_ms);
+	struct rk_wait confirmation = {.cancel = attempt->wait.cancel};
+	int rc = ask(attempt, &discover, &offer, &attempt->wait);
 
 	if (rc != DHCP_OFFER)
 		return rc < 0 ? rc : -EAGAIN;
 	request.wanted = offer.address;
 	request.server = offer.server;
 	lease->since_ms = dhcp_lease_clock_ms();
-	rc = ask(attempt, &request, &lease->terms, clock_now_ms() + CONFIRM_MS);
+	confirmation.deadline_ms = clock_now_ms() + CONFIRM_MS;
+	rc = ask(attempt, &request, &lease->terms, &confirmation);
 	if (rc == DHCP_NAK)
 		poll(NULL, 0, REFUSED_MS);
 	if (rc == DHCP_ACK)
@@ -88,15 +85,15 @@ static int try_once(const struct attempt *attempt, struct rk_dhcp_lease *lease, 
 }
 
 int dhcp_lease_obtain(struct rk_dhcp_lease *lease, int fd, int timeout_ms,
-	bool (*is_cancelled)(void *context), void *context, struct rk_error *e)
+	const struct rk_cancel *cancel, struct rk_error *e)
 {
-	struct attempt attempt = {fd, lease->mac, is_cancelled, context};
-	int64_t deadline_ms = clock_now_ms() + timeout_ms;
+	struct attempt attempt = {
+		fd, lease->mac, {clock_now_ms() + timeout_ms, cancel ? *cancel : RK_CANCEL_NEVER}};
 	int rc;
 
 	do {
-		rc = try_once(&attempt, lease, deadline_ms);
-	} while (rc == -EAGAIN && clock_now_ms() < deadline_ms);
+		rc = try_once(&attempt, lease);
+	} while (rc == -EAGAIN && clock_now_ms() < attempt.wait.deadline_ms);
 	if (rc == -EAGAIN || rc == -ETIMEDOUT)
 		return error_set(e, ETIMEDOUT, "no DHCP server gave an address within %d s",
 			timeout_ms / 1000);

@@ -5,7 +5,6 @@
 #include "base/spawn.h"
 #include "drivers/dhcp.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct rk_dhcp_lease {
@@ -18,10 +17,10 @@ struct rk_dhcp_lease {
 // lease without a length is for ever.
 void dhcp_lease_set_times(struct rk_dhcp_offer *terms);
 
-// DISCOVER to ACK on packet socket `fd`; lease->mac is the caller's to set. `is_cancelled` is asked
-// each second, NULL: never. 0 or -code, ETIMEDOUT after timeout_ms, ECANCELED.
+// DISCOVER to ACK on packet socket `fd`; lease->mac is the caller's to set. 0 or -code, ETIMEDOUT
+// after timeout_ms, ECANCELED.
 int dhcp_lease_obtain(struct rk_dhcp_lease *lease, int fd, int timeout_ms,
-	bool (*is_cancelled)(void *context), void *context, struct rk_error *e);
+	const struct rk_cancel *cancel, struct rk_error *e);
 int64_t dhcp_lease_clock_ms(void); // now, on the clock of since_ms
 
 // dhcp_keeper.c: starts the process that keeps the lease, with a copy of `fd`: it renews it, gives

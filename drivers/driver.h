@@ -28,10 +28,10 @@
 #include "base/error.h"
 #include "base/msg.h"
 #include "base/spawn.h"
+#include "base/wait.h"
 #include "config/config.h"
 #include "drivers/forward.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 // A network driver at work. The driver owns `private` and frees it in stop().
@@ -43,9 +43,7 @@ struct rk_net {
 	struct rk_process daemon;  // RK_PROCESS_NONE when the driver has none
 	struct rk_process relay;   // between tap and daemon (relayed.h); pid <= 0: there is none
 	struct rk_daemon_log *log; // what the daemon printed (drivers/daemon.c); NULL = nothing
-	// Whether start() is to be given up with -ECANCELED: for a driver that waits long. Or NULL.
-	bool (*is_cancelled)(void *cancel_context);
-	void *cancel_context;
+	struct rk_cancel cancel;   // of start(), with -ECANCELED: for a driver that waits long
 	void *private;
 };
 

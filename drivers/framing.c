@@ -1,11 +1,8 @@
 // framing.c: how Ethernet frames are told apart on the socket between a backend and its tap relay.
 
 #include "drivers/framing.h"
-#include "base/fd.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -65,10 +62,11 @@ int framing_next(enum rk_framing framing, const uint8_t *stream, size_t availabl
 }
 
 // One sendmsg or recvmsg when the socket is ready; bytes moved, 0 = try again, or -errno.
-static ssize_t transfer_once(int fd, struct iovec *parts, size_t count, bool out, int64_t deadline)
+static ssize_t transfer_once(
+	int fd, struct iovec *parts, size_t count, bool out, const struct rk_wait *wait)
 {
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-	int rc = fd_wait(fd, out ? POLLOUT : POLLIN, deadline);
+	int rc = wait_fd(wait, fd, out ? POLLOUT : POLLIN);
 	ssize_t moved;
 
 	if (rc < 0)
@@ -82,11 +80,12 @@ static ssize_t transfer_once(int fd, struct iovec *parts, size_t count, bool out
 	return message.msg_flags & MSG_TRUNC ? -EMSGSIZE : moved;
 }
 
-static int stream_transfer(int fd, uint8_t *data, size_t length, bool out, int64_t deadline_ms)
+static int stream_transfer(
+	int fd, uint8_t *data, size_t length, bool out, const struct rk_wait *wait)
 {
 	while (length > 0) {
 		struct iovec part = {data, length};
-		ssize_t moved = transfer_once(fd, &part, 1, out, deadline_ms);
+		ssize_t moved = transfer_once(fd, &part, 1, out, wait);
 
 		if (moved < 0)
 			return (int)moved;
@@ -96,54 +95,55 @@ static int stream_transfer(int fd, uint8_t *data, size_t length, bool out, int64
 	return 0;
 }
 
-int stream_send(int fd, const uint8_t *data, size_t length, int64_t deadline_ms)
+int stream_send(int fd, const uint8_t *data, size_t length, const struct rk_wait *wait)
 {
-	return stream_transfer(fd, (uint8_t *)data, length, true, deadline_ms);
+	return stream_transfer(fd, (uint8_t *)data, length, true, wait);
 }
 
-static int stream_receive(int fd, uint8_t *data, size_t length, int64_t deadline_ms)
+int stream_receive(int fd, uint8_t *data, size_t length, const struct rk_wait *wait)
 {
-	return stream_transfer(fd, data, length, false, deadline_ms);
+	return stream_transfer(fd, data, length, false, wait);
 }
 
 // A message goes or comes whole.
-static ssize_t packet_transfer(int fd, uint8_t *data, size_t size, bool out, int64_t deadline_ms)
+static ssize_t packet_transfer(
+	int fd, uint8_t *data, size_t size, bool out, const struct rk_wait *wait)
 {
 	struct iovec part = {data, size};
 	ssize_t moved;
 
 	do {
-		moved = transfer_once(fd, &part, 1, out, deadline_ms);
+		moved = transfer_once(fd, &part, 1, out, wait);
 	} while (moved == 0);
 	return moved;
 }
 
-int frame_send(
-	int fd, enum rk_framing framing, const uint8_t *frame, size_t length, int64_t deadline_ms)
+int frame_send(int fd, enum rk_framing framing, const uint8_t *frame, size_t length,
+	const struct rk_wait *wait)
 {
 	uint8_t prefix[RK_FRAME_PREFIX_MAX];
 	ssize_t sent;
 	int rc;
 
 	if (framing == FRAMING_PACKET) {
-		sent = packet_transfer(fd, (uint8_t *)frame, length, true, deadline_ms);
+		sent = packet_transfer(fd, (uint8_t *)frame, length, true, wait);
 		return sent < 0 ? (int)sent : 0;
 	}
 	framing_put(framing, prefix, length);
-	rc = stream_send(fd, prefix, framing_prefix(framing), deadline_ms);
-	return rc < 0 ? rc : stream_send(fd, frame, length, deadline_ms);
+	rc = stream_send(fd, prefix, framing_prefix(framing), wait);
+	return rc < 0 ? rc : stream_send(fd, frame, length, wait);
 }
 
 ssize_t frame_receive(
-	int fd, enum rk_framing framing, uint8_t *frame, size_t size, int64_t deadline_ms)
+	int fd, enum rk_framing framing, uint8_t *frame, size_t size, const struct rk_wait *wait)
 {
 	uint8_t prefix[RK_FRAME_PREFIX_MAX];
 	size_t length;
 	int rc;
 
 	if (framing == FRAMING_PACKET)
-		return packet_transfer(fd, frame, size, false, deadline_ms);
-	rc = stream_receive(fd, prefix, framing_prefix(framing), deadline_ms);
+		return packet_transfer(fd, frame, size, false, wait);
+	rc = stream_receive(fd, prefix, framing_prefix(framing), wait);
 	if (rc < 0)
 		return rc;
 	length = read_prefix(framing, prefix);
@@ -151,6 +151,6 @@ ssize_t frame_receive(
 		return -EPROTO;
 	if (length > size)
 		return -EMSGSIZE;
-	rc = stream_receive(fd, frame, length, deadline_ms);
+	rc = stream_receive(fd, frame, length, wait);
 	return rc < 0 ? rc : (ssize_t)length;
 }

@@ -1,6 +1,8 @@
 // framing.h: how Ethernet frames are told apart on the socket between a backend and its tap relay.
 #pragma once
 
+#include "base/wait.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -28,13 +30,14 @@ void framing_put(enum rk_framing framing, uint8_t *prefix, size_t length);
 int framing_next(enum rk_framing framing, const uint8_t *stream, size_t available, size_t *length);
 
 // One whole frame on a connected socket, for what is said before the relay takes over.
-// `deadline_ms` is on CLOCK_MONOTONIC. The descriptor blocks or not, as it likes.
-// frame_send: 0 or -errno. frame_receive: the frame's length, -ETIMEDOUT, -ECONNRESET for the end
-// of the stream, -EPROTO, -EMSGSIZE for a frame above `size`, or -errno.
-int frame_send(
-	int fd, enum rk_framing framing, const uint8_t *frame, size_t length, int64_t deadline_ms);
+// The descriptor blocks or not, as it likes.
+// frame_send: 0 or -errno. frame_receive: the frame's length, -ETIMEDOUT, -ECANCELED, -ECONNRESET
+// for the end of the stream, -EPROTO, -EMSGSIZE for a frame above `size`, or -errno.
+int frame_send(int fd, enum rk_framing framing, const uint8_t *frame, size_t length,
+	const struct rk_wait *wait);
 ssize_t frame_receive(
-	int fd, enum rk_framing framing, uint8_t *frame, size_t size, int64_t deadline_ms);
+	int fd, enum rk_framing framing, uint8_t *frame, size_t size, const struct rk_wait *wait);
 
-// Exactly `length` bytes of a stream, by `deadline_ms`. 0 or -errno as above.
-int stream_send(int fd, const uint8_t *data, size_t length, int64_t deadline_ms);
+// Exactly `length` bytes of a stream. 0 or -errno as above.
+int stream_send(int fd, const uint8_t *data, size_t length, const struct rk_wait *wait);
+int stream_receive(int fd, uint8_t *data, size_t length, const struct rk_wait *wait);

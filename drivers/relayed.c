@@ -81,7 +81,7 @@ int relayed_await_socket(
 	int rc;
 
 	do {
-		unwanted = daemon_is_unwanted(net);
+		unwanted = cancel_is_asked(&net->cancel);
 		rc = connect_once(path, type);
 		if (rc >= 0)
 			return rc;

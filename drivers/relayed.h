@@ -14,7 +14,7 @@ int relayed_look_up(
 	const char *driver, const char *program, const char *remedy, struct rk_error *e);
 
 // Connects to the UNIX socket `path` of the daemon as soon as it listens. The daemon's end, a pause
-// of timeout_ms and net->is_cancelled (-ECANCELED) are failures; the daemon is gone then. The
+// of timeout_ms and net->cancel (-ECANCELED) are failures; the daemon is gone then. The
 // descriptor or -code.
 int relayed_await_socket(
 	struct rk_net *net, const char *path, int type, int timeout_ms, struct rk_error *e);

@@ -1,22 +1,17 @@
 // vpnkit_handshake.c: the start of VPNKit's Ethernet protocol, version 22.
 
 #include "drivers/vpnkit_handshake.h"
-#include "base/clock.h"
-#include "base/fd.h"
 #include "drivers/framing.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#define MAGIC_BYTES        5
-#define VERSION            22
-#define VERSION_AT         MAGIC_BYTES
-#define HASH_AT            (VERSION_AT + 4)
-#define COMMAND_LINK       1
-#define CANCEL_INTERVAL_MS 50 // how soon a start is given up that nobody waits for any more
+#define MAGIC_BYTES  5
+#define VERSION      22
+#define VERSION_AT   MAGIC_BYTES
+#define HASH_AT      (VERSION_AT + 4)
+#define COMMAND_LINK 1
 
 enum { ANSWER_LINK = 1, ANSWER_REFUSED = 2 };
 
@@ -81,53 +76,9 @@ int vpnkit_parse_answer(struct rk_vpnkit_link *link, const uint8_t answer[RK_VPN
 	return 0;
 }
 
-struct patience {
-	int64_t deadline_ms;
-	bool (*is_cancelled)(void *context);
-	void *context;
-};
-
-// 0 when there is something to read, or -errno.
-static int await(int fd, const struct patience *patience)
+int vpnkit_handshake(
+	struct rk_vpnkit_link *link, int fd, const struct rk_wait *wait, struct rk_error *e)
 {
-	int64_t until_ms;
-	int rc;
-
-	do {
-		if (patience->is_cancelled && patience->is_cancelled(patience->context))
-			return -ECANCELED;
-		until_ms = clock_now_ms() + CANCEL_INTERVAL_MS;
-		if (until_ms > patience->deadline_ms)
-			until_ms = patience->deadline_ms;
-		rc = fd_wait(fd, POLLIN, until_ms);
-	} while (rc == -ETIMEDOUT && until_ms < patience->deadline_ms);
-	return rc;
-}
-
-static int receive(int fd, uint8_t *data, size_t length, const struct patience *patience)
-{
-	while (length > 0) {
-		int rc = await(fd, patience);
-		ssize_t got;
-
-		if (rc < 0)
-			return rc;
-		got = recv(fd, data, length, MSG_DONTWAIT);
-		if (got == 0)
-			return -ECONNRESET;
-		if (got < 0 && errno != EAGAIN && errno != EINTR)
-			return -errno;
-		data += got > 0 ? got : 0;
-		length -= got > 0 ? (size_t)got : 0;
-	}
-	return 0;
-}
-
-// What is sent is so little that it finds room at once.
-int vpnkit_handshake(struct rk_vpnkit_link *link, int fd, int timeout_ms,
-	bool (*is_cancelled)(void *context), void *context, struct rk_error *e)
-{
-	const struct patience patience = {clock_now_ms() + timeout_ms, is_cancelled, context};
 	uint8_t init[RK_VPNKIT_INIT_BYTES];
 	uint8_t command[RK_VPNKIT_COMMAND_BYTES];
 	uint8_t answer[RK_VPNKIT_ANSWER_BYTES];
@@ -135,17 +86,17 @@ int vpnkit_handshake(struct rk_vpnkit_link *link, int fd, int timeout_ms,
 
 	vpnkit_put_init(init);
 	vpnkit_put_command(command);
-	rc = stream_send(fd, init, sizeof(init), patience.deadline_ms);
+	rc = stream_send(fd, init, sizeof(init), wait);
 	if (rc == 0)
-		rc = receive(fd, init, sizeof(init), &patience);
+		rc = stream_receive(fd, init, sizeof(init), wait);
 	if (rc < 0)
 		return error_errno(e, -rc, "handshake");
 	rc = vpnkit_parse_init(init, e);
 	if (rc < 0)
 		return rc;
-	rc = stream_send(fd, command, sizeof(command), patience.deadline_ms);
+	rc = stream_send(fd, command, sizeof(command), wait);
 	if (rc == 0)
-		rc = receive(fd, answer, sizeof(answer), &patience);
+		rc = stream_receive(fd, answer, sizeof(answer), wait);
 	if (rc < 0)
 		return error_errno(e, -rc, "handshake");
 	return vpnkit_parse_answer(link, answer, e);

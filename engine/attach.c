@@ -18,8 +18,7 @@
 #define START_TIMEOUT_MS   10000
 #define HELPER_INTERVAL_MS 1000
 #define HELPER_GRACE_MS    2000
-#define CHANNEL_FD         3  // the helper's number of our channel
-#define CANCEL_INTERVAL_MS 50 // how soon a start is given up that nobody waits for any more
+#define CHANNEL_FD         3 // the helper's number of our channel
 
 static int open_process(struct rk_attachment *attachment, struct rk_error *e)
 {
@@ -78,21 +77,22 @@ static int start_program(struct rk_attachment *attachment, int channel, struct r
 static int await_helper(const struct rk_attachment *attachment, int channel, struct rk_error *e)
 {
 	struct pollfd fds[] = {{channel, POLLIN, 0}, {attachment->pidfd, POLLIN, 0}};
-	int64_t deadline_ms = clock_now_ms() + START_TIMEOUT_MS;
+	const struct rk_wait wait = {clock_now_ms() + START_TIMEOUT_MS, attachment->cancel};
+	int rc = wait_poll(&wait, fds, 2);
 
-	do {
-		if (attachment->is_cancelled &&
-			attachment->is_cancelled(attachment->cancel_context))
-			return error_set(e, ECANCELED, "the start of nsctl helper was given up");
-		if (poll(fds, 2, CANCEL_INTERVAL_MS) < 0 && errno != EINTR)
-			return error_errno(e, errno, "wait for nsctl helper");
+	switch (rc) {
+	case 0:
 		if (fds[0].revents)
 			return 0;
-		if (fds[1].revents)
-			return error_set(e, ECANCELED, "process %d has ended", attachment->pid);
-	} while (clock_now_ms() < deadline_ms);
-	return error_set(
-		e, ETIMEDOUT, "nsctl helper did not answer within %d s", START_TIMEOUT_MS / 1000);
+		return error_set(e, ECANCELED, "process %d has ended", attachment->pid);
+	case -ECANCELED:
+		return error_set(e, ECANCELED, "the start of nsctl helper was given up");
+	case -ETIMEDOUT:
+		return error_set(e, ETIMEDOUT, "nsctl helper did not answer within %d s",
+			START_TIMEOUT_MS / 1000);
+	default:
+		return error_errno(e, -rc, "wait for nsctl helper");
+	}
 }
 
 // The helper's first and only message. 0 with the workers' channels in *message, or -code.

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/spawn.h"
+#include "base/wait.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -19,10 +20,9 @@ struct rk_attachment {
 	unsigned workers;
 	int pid;   // of the target, 0 = a file
 	int pidfd; // readable when that process has ended, -1 = a file
-	// Whether to give up while a helper starts, with -ECANCELED; NULL: never. The end of the
-	// target's process is a reason without it.
-	bool (*is_cancelled)(void *cancel_context);
-	void *cancel_context;
+	// Of the start of a helper, with -ECANCELED. The end of the target's process is a reason
+	// without it.
+	struct rk_cancel cancel;
 	struct rk_process helper;
 	int64_t started_ms; // when the last helper was started
 	bool helper_missing;

@@ -77,8 +77,7 @@ static int start(struct attached *a, const char *target, struct rk_error *e)
 		rc = error_errno(e, -a->signal_fd, "signalfd");
 	if (rc == 0)
 		rc = attachment_open(&a->attachment, target, NULL, a->config->engine.workers, e);
-	a->attachment.is_cancelled = is_ended;
-	a->attachment.cancel_context = a;
+	a->attachment.cancel = (struct rk_cancel){is_ended, a};
 	if (rc == 0)
 		rc = start_helper(a, e);
 	if (rc < 0)

@@ -137,8 +137,7 @@ static int start(struct rk_engine *engine, const struct rk_engine_options *optio
 	int rc = attachment_open(
 		&engine->attachment, options->target, options->helper, plane.workers, e);
 
-	engine->attachment.is_cancelled = is_stopped;
-	engine->attachment.cancel_context = engine;
+	engine->attachment.cancel = (struct rk_cancel){is_stopped, engine};
 	engine->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (rc == 0 && engine->stop_fd < 0)
 		rc = error_errno(e, errno, "eventfd");

@@ -8,7 +8,7 @@ LIBRARY_SRC    := $(filter-out engine/supervisor.c engine/launch.c engine/servic
 	engine/attach_run.c engine/json.c engine/options.c \
 	engine/lockdown.c $(wildcard engine/api*.c engine/rootlesskit*.c),$(ENGINE_SRC)) \
 	engine/library.c $(addprefix config/,checks.c config.c keys.c portspec.c quote.c value.c) \
-	$(addprefix base/,addr.c bind.c clock.c error.c fd.c log.c msg.c printable.c spawn.c)
+	$(addprefix base/,addr.c bind.c clock.c error.c fd.c log.c msg.c printable.c spawn.c wait.c)
 LIBRARY_DIR    := $(BUILD)/lib
 LIBRARY_SONAME := librkengine.so.$(LIBRARY_ABI)
 LIBRARY_SHARED := $(LIBRARY_DIR)/librkengine.so.$(VERSION)

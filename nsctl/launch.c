@@ -215,8 +215,7 @@ static int start_driver(struct host *host, struct rk_network_info *info, struct 
 	struct rk_net *net = &host->net;
 	int rc;
 
-	net->is_cancelled = start_is_cancelled;
-	net->cancel_context = host;
+	net->cancel = (struct rk_cancel){start_is_cancelled, host};
 	rc = net->driver->start(net, info, e);
 	if (rc != -ECANCELED)
 		return rc;

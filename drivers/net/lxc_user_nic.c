@@ -129,8 +129,7 @@ static int obtain_lease(
 	rc = socket = packet_open_dhcp(net->child_pid, ifname, lease.mac, e);
 	if (rc < 0)
 		return rc;
-	rc = dhcp_lease_obtain(
-		&lease, socket, LXC_DHCP_TIMEOUT_MS, net->is_cancelled, net->cancel_context, e);
+	rc = dhcp_lease_obtain(&lease, socket, LXC_DHCP_TIMEOUT_MS, &net->cancel, e);
 	if (rc == -ETIMEDOUT)
 		error_hint(e, "does a DHCP server, such as dnsmasq, listen on the bridge %s?",
 			net->config->lxc_user_nic.bridge);

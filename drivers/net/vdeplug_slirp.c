@@ -94,8 +94,8 @@ static int await_network(struct rk_net *net, int socket, int tap, struct rk_erro
 
 	if (rc < 0)
 		return rc;
-	rc = dhcp_discover(&offer, socket, FRAMING_PACKET, mac, VDE_READY_TIMEOUT_MS,
-		net->is_cancelled, net->cancel_context, e);
+	rc = dhcp_discover(
+		&offer, socket, FRAMING_PACKET, mac, VDE_READY_TIMEOUT_MS, &net->cancel, e);
 	if (rc == -ECONNRESET || rc == -EPIPE)
 		return net_describe_death(net, e);
 	return rc < 0 ? error_wrap(e, "%s", net->driver->name) : 0;

@@ -97,11 +97,12 @@ static int start_network(
 		rc = socket =
 			relayed_await_socket(net, path, SOCK_STREAM, VPNKIT_READY_TIMEOUT_MS, e);
 	if (rc >= 0)
-		rc = vpnkit_handshake(&link, socket, VPNKIT_READY_TIMEOUT_MS, net->is_cancelled,
-			net->cancel_context, e);
+		rc = vpnkit_handshake(&link, socket,
+			&(struct rk_wait){clock_now_ms() + VPNKIT_READY_TIMEOUT_MS, net->cancel},
+			e);
 	if (rc >= 0)
 		rc = dhcp_discover(&offer, socket, FRAMING_U16_LE, link.mac, VPNKIT_DHCP_TIMEOUT_MS,
-			net->is_cancelled, net->cancel_context, e);
+			&net->cancel, e);
 	if (rc < 0)
 		return error_wrap(e, "%s", net->driver->name);
 	rc = tap = relayed_open_tap(net, link.mac, e);

@@ -91,13 +91,13 @@ static int api_connect(const struct slirp_ports *ports, struct rk_error *e)
 }
 
 // Reads to the end of the connection, API_ANSWER_MAX - 1 bytes at most. 0 or -errno.
-static int read_answer(int fd, int64_t deadline_ms, char *answer)
+static int read_answer(int fd, const struct rk_wait *wait, char *answer)
 {
 	size_t used = 0;
 	ssize_t got;
 
 	do {
-		int rc = fd_wait(fd, POLLIN, deadline_ms);
+		int rc = wait_fd(wait, fd, POLLIN);
 
 		if (rc < 0)
 			return rc;
@@ -117,7 +117,7 @@ static int read_answer(int fd, int64_t deadline_ms, char *answer)
 static int api_exchange(
 	const struct slirp_ports *ports, const char *request, char *answer, struct rk_error *e)
 {
-	int64_t deadline_ms = clock_now_ms() + API_TIMEOUT_MS;
+	const struct rk_wait wait = {.deadline_ms = clock_now_ms() + API_TIMEOUT_MS};
 	RK_CLEANUP_FD int fd = api_connect(ports, e);
 	int rc;
 
@@ -126,7 +126,7 @@ static int api_exchange(
 	// A new connection has room for it.
 	if (send(fd, request, strlen(request), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return error_errno(e, errno, "send to the API of slirp4netns");
-	rc = read_answer(fd, deadline_ms, answer);
+	rc = read_answer(fd, &wait, answer);
 	if (rc < 0)
 		return error_errno(e, -rc, "answer of the API of slirp4netns");
 	return 0;

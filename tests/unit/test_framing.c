@@ -66,7 +66,7 @@ Test(framing, refuses_lengths_that_no_frame_has)
 Test(framing, sends_and_receives_whole_frames)
 {
 	uint8_t frame[1000], back[1000];
-	int64_t deadline_ms = clock_now_ms() + 20000;
+	struct rk_wait *wait = RK_WAIT_MS(20000);
 
 	for (size_t i = 0; i < sizeof(frame); i++)
 		frame[i] = (uint8_t)i;
@@ -75,17 +75,17 @@ Test(framing, sends_and_receives_whole_frames)
 		int ends[2];
 
 		cr_assert_eq(socketpair(AF_UNIX, type, 0, ends), 0);
-		cr_assert_eq(frame_send(ends[0], framing, frame, 1000, deadline_ms), 0);
-		cr_assert_eq(frame_send(ends[0], framing, frame, 14, deadline_ms), 0);
-		cr_assert_eq(frame_receive(ends[1], framing, back, 1000, deadline_ms), 1000);
+		cr_assert_eq(frame_send(ends[0], framing, frame, 1000, wait), 0);
+		cr_assert_eq(frame_send(ends[0], framing, frame, 14, wait), 0);
+		cr_assert_eq(frame_receive(ends[1], framing, back, 1000, wait), 1000);
 		cr_assert_arr_eq(frame, back, 1000);
-		cr_assert_eq(frame_receive(ends[1], framing, back, 13, deadline_ms), -EMSGSIZE);
-		cr_assert_eq(frame_receive(ends[0], framing, back, 1000, clock_now_ms() + 20),
-			-ETIMEDOUT);
+		cr_assert_eq(frame_receive(ends[1], framing, back, 13, wait), -EMSGSIZE);
+		cr_assert_eq(
+			frame_receive(ends[0], framing, back, 1000, RK_WAIT_MS(20)), -ETIMEDOUT);
 		close(ends[0]);
 		if (framing == FRAMING_PACKET) // the stream still has the frame in it
-			cr_assert_eq(frame_receive(ends[1], framing, back, 1000, deadline_ms),
-				-ECONNRESET);
+			cr_assert_eq(
+				frame_receive(ends[1], framing, back, 1000, wait), -ECONNRESET);
 		close(ends[1]);
 	}
 }

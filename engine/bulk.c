@@ -2,7 +2,6 @@
 
 #include "engine/bulk.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <time.h>
@@ -96,9 +95,9 @@ void bulk_give_pipe(struct rk_bulk *bulk, int pipe, size_t held)
 	bulk->free[bulk->free_count++] = (uint8_t)pipe;
 }
 
-void bulk_refused(struct rk_bulk *bulk, int error)
+void bulk_refused(struct rk_bulk *bulk)
 {
-	bulk->refused = error;
+	bulk->refused = true;
 	bulk->way = BULK_COPY;
 }
 

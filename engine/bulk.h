@@ -33,7 +33,7 @@ struct rk_bulk {
 	enum rk_bulk_mode mode;
 	enum rk_bulk_way way; // what flows in bulk should do now
 	uint32_t after;       // bytes without a small receive that make a flow one in bulk
-	int refused;          // errno of the kernel's refusal to splice, 0 = none
+	bool refused;         // the kernel will not splice
 	unsigned pipe_most, pipe_count, free_count; // that there may be, there are, nobody uses
 	struct rk_pipe {
 		int fds[2];
@@ -64,7 +64,7 @@ static inline bool bulk_splices(const struct rk_bulk *bulk)
 	return bulk->way == BULK_SPLICE;
 }
 // The kernel will not splice: from now on everything is copied.
-void bulk_refused(struct rk_bulk *bulk, int error);
+void bulk_refused(struct rk_bulk *bulk);
 // A pipe that is empty, or -1. Opens one now and then.
 int bulk_take_pipe(struct rk_bulk *bulk);
 // `held`: bytes that are still in it, which are thrown away.

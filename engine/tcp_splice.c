@@ -209,7 +209,7 @@ static void stopped(struct rk_worker *worker, struct rk_tcp_flow *flow, unsigned
 	int error = (int)-moved->last;
 
 	if (is_refusal(error))
-		bulk_refused(&worker->bulk, error);
+		bulk_refused(&worker->bulk);
 	if (stopped_at_urgent_byte(flow, index, moved)) {
 		tcp_splice_end(worker, flow, index);
 	} else if (error == EAGAIN) {

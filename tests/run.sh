@@ -7,15 +7,15 @@
 # in a build with them). The last line is "N passed, N failed, N skipped"; the exit
 # status is 1 when anything failed or when nothing ran.
 #
-# How it works: the suites are a queue that RK_TEST_JOBS processes take from (default: one per CPU, at
-# most 4; one with --long, whose figures need the machine). Each is this script again, with
+# How it works: the suites are a queue that RK_TEST_JOBS processes take from (default: three for two
+# CPUs, at most 6; one with --long, whose figures need the machine). Each is this script again, with
 # --one, for one suite: a file of bats gets a user, a temporary directory and a range of ports of
 # its own (setup_suite.bash). Its full output is in BUILD-DIR/results/SUITE.log.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 # What takes longest begins first, so that no process is left with it at the end. All others follow.
-FIRST=(faults drivers-lxc tcp source-ip-modes kills epoll-tcp splice-tcp drivers-vpnkit compat docker)
+FIRST=(drivers-lxc faults keepalive valgrind compat source-ip tcp drivers-port lifecycle descriptors)
 
 # --- one suite ---------------------------------------------------------------------------------
 
@@ -161,10 +161,10 @@ longest_first() {
 	echo "$items"
 }
 
+# The tests wait for timers and networks half of the time.
 default_jobs() {
-	local cpus
-	cpus=$(nproc)
-	echo $((cpus < 4 ? cpus : 4))
+	local jobs=$(($(nproc) * 3 / 2))
+	echo $((jobs < 6 ? jobs : 6))
 }
 
 if [ "$1" = --one ]; then

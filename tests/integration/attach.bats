@@ -40,15 +40,9 @@ attach_start() {
 	return 1
 }
 
-attached_gone() {
-	local state
-	state=$(awk '$1 == "State:" { print $2 }' "/proc/$ATTACHED/status" 2>/dev/null) || return 0
-	[ -z "$state" ] || [ "$state" = Z ]
-}
-
 attach_wait() { # STATUS
 	local status=0
-	wait_until 10 attached_gone || return 1
+	wait_until 10 is_gone "$ATTACHED" || return 1
 	wait "$ATTACHED" || status=$?
 	assert_equal "$status" "$1"
 	refute_match "$(cat "$DIR/out")" 'Sanitizer|runtime error:'
@@ -111,7 +105,7 @@ engine_attach() { # TARGET [WORD...]
 	assert_equal "$status" 1
 	assert_match "$output" "attached to $TARGET and has no namespaces.*nsctl enter PID"
 	kill -KILL "$ATTACHED"
-	wait_until 10 attached_gone
+	wait_until 10 is_gone "$ATTACHED"
 	run as_user "$RK_BIN/nsctl" status "$STATE"
 	assert_equal "$status" 3
 }

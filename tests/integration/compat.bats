@@ -356,10 +356,6 @@ signal_theirs() {
 	return 1
 }
 
-is_gone() {
-	! grep -qE '^State:[[:space:]]+[^Z]' "/proc/$1/status" 2>/dev/null
-}
-
 @test "compat: signals reach the command" {
 	local flags signal words
 	for flags in '' --pidns '--pidns --reaper=false'; do

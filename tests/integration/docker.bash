@@ -49,9 +49,7 @@ docker_ready() {
 }
 
 docker_gone() {
-	local state
-	state=$(awk '$1 == "State:" { print $2 }' "/proc/$(docker_pid)/status" 2>/dev/null) || return 0
-	[ -z "$state" ] || [ "$state" = Z ]
+	is_gone "$(docker_pid)"
 }
 
 docker_ready_or_gone() {

@@ -51,16 +51,10 @@ serve() { # PROTO HOST-IP
 # proxy_wait STATUS: it ends with this exit status.
 proxy_wait() {
 	local status=0
-	wait_until 10 proxy_gone || return 1
+	wait_until 10 is_gone "$PROXY_PID" || return 1
 	wait "$PROXY_PID" || status=$?
 	unset PROXY_PID
 	assert_equal "$status" "$1"
-}
-
-proxy_gone() {
-	local state
-	state=$(awk '$1 == "State:" { print $2 }' "/proc/$PROXY_PID/status" 2>/dev/null) || return 0
-	[ -z "$state" ] || [ "$state" = Z ]
 }
 
 child_listens() { # PROTO(t|u) PORT

@@ -12,8 +12,7 @@ BRIDGE_IP=10.91.7.1
 setup_file() {
 	[ "$(id -u)" -eq 0 ] || return 0
 	file_start
-	[ -d /etc/lxc ] || touch "$FILE_DIR/made-etc-lxc"
-	mkdir -p /etc/lxc /run/lxc
+	etc_lxc_hold
 	host_network_enter
 	bridge_make
 	usernet "$TEST_USER veth $BRIDGE 10"
@@ -29,10 +28,8 @@ setup_file() {
 teardown_file() {
 	[ "$(id -u)" -eq 0 ] || return 0
 	engine_stop || true
-	local made_etc_lxc=false
-	[ ! -e "$FILE_DIR/made-etc-lxc" ] || made_etc_lxc=true
 	file_end
-	! $made_etc_lxc || rmdir /etc/lxc
+	etc_lxc_remove
 }
 
 setup() {
@@ -40,6 +37,24 @@ setup() {
 	test_start
 	host_network_enter
 	PORT=$(free_port)
+}
+
+# /etc/lxc, which bridge_make mounts over, is the machine's. To remove it takes the mounts of another
+# run away with it, so each run holds a lock, and the last one removes what one of them has made.
+MADE_ETC_LXC=/run/lxc/rk-tests-made-etc-lxc
+
+etc_lxc_hold() {
+	mkdir -p /run/lxc
+	RK_TEST_ID=$FILE_MARK flock --shared /run/lxc sh -c '
+		! mkdir /etc/lxc 2>/dev/null || touch "$1"
+		echo held
+		exec sleep infinity' sh "$MADE_ETC_LXC" </dev/null >"$FILE_DIR/etc-lxc" 2>&1 3>&- &
+	wait_until 10 grep -q held "$FILE_DIR/etc-lxc"
+}
+
+etc_lxc_remove() {
+	flock --nonblock /run/lxc sh -c '
+		[ ! -e "$1" ] || { rmdir /etc/lxc; rm "$1"; }' sh "$MADE_ETC_LXC" || true
 }
 
 # lxc-user-nic looks for the bridge in sysfs, which shows the network that it was mounted in. A bridge

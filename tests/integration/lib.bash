@@ -114,6 +114,14 @@ none_marked() {
 	[ -z "$(marked "$1")" ]
 }
 
+# is_gone PID: with all its threads. While others still end, and so hold its files and sockets, the
+# first one is a zombie already.
+is_gone() {
+	local status
+	status=$(cat "/proc/$1/status" 2>/dev/null) || return 0
+	[[ -z $status || $status == *$'\nState:\tZ'*$'\nThreads:\t1\n'* ]]
+}
+
 # --- waiting and checking --------------------------------------------------------------------
 
 # wait_until SECONDS COMMAND...: repeats it until it succeeds, for that long at least (SECONDS counts
@@ -237,9 +245,7 @@ engine_wait() {
 }
 
 engine_gone() {
-	local state
-	state=$(awk '$1 == "State:" { print $2 }' "/proc/$ENGINE_PID/status" 2>/dev/null) || return 0
-	[ -z "$state" ] || [ "$state" = Z ]
+	is_gone "$ENGINE_PID"
 }
 
 # in_ns COMMAND...: runs it as root of the namespaces.

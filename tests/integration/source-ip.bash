@@ -3,9 +3,9 @@
 #   remotes_start   sets HOST4, HOST6 (our addresses on the first link), HOST4B, HOST6B (second),
 #                   CLIENT4, CLIENT6 (the first machine's own); needs root
 #   remote A|B COMMAND...   runs it there
-#   bridge_start PORT       a container network 172.30.0.0/24, fd30::/64 in the namespace, and servers
-#                           in a container of it, to which NAT leads what comes to PORT; the first
-#                           machine gets addresses of that network, too (172.30.0.77, fd30::77)
+#   bridge_start PORT       a container network in the namespace, and servers in a container of it, to
+#                           which NAT leads what comes to PORT; sets INSIDE4, INSIDE6, addresses of
+#                           that network which the first machine gets
 
 # What files with such clients do; those that do more define their own.
 setup_file() {
@@ -72,27 +72,29 @@ remotes_end() {
 # Like Docker without its proxy: DNAT for what arrives and for what starts here, not for 127.0.0.0/8;
 # forwarding denied but for the bridge.
 bridge_start() {
-	local inner proto
+	local number=${REMOTE#rksrc} inner proto
+	local net4=172.30.$number net6=fd30:$number:
+	export INSIDE4=$net4.77 INSIDE6=$net6:77
 	in_ns sh -c '
 		unshare -n sleep 1000 & inner=$!
 		until [ "$(cat /proc/$inner/comm)" = sleep ]; do sleep 0.05; done
 		echo 1 >/proc/sys/net/ipv4/ip_forward
 		echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
 		ip link add br0 type bridge
-		ip address add 172.30.0.1/24 dev br0
-		ip address add fd30::1/64 dev br0 nodad
+		ip address add $1.1/24 dev br0
+		ip address add $2:1/64 dev br0 nodad
 		ip link set br0 up
 		ip link add port0 type veth peer name eth0 netns $inner
 		ip link set port0 master br0 up
 		nsenter -n -t $inner sh -c "
 			ip link set lo up; ip link set eth0 up
-			ip address add 172.30.0.2/24 dev eth0; ip route add default via 172.30.0.1
-			ip address add fd30::2/64 dev eth0 nodad; ip route add default via fd30::1"
+			ip address add $1.2/24 dev eth0; ip route add default via $1.1
+			ip address add $2:2/64 dev eth0 nodad; ip route add default via $2:1"
 		nft -f - <<-END
 			table inet hand {
 				chain ports {
-					meta nfproto ipv4 meta l4proto { tcp, udp } th dport '"$1"' dnat ip to 172.30.0.2:80;
-					meta nfproto ipv6 meta l4proto { tcp, udp } th dport '"$1"' dnat ip6 to [fd30::2]:80;
+					meta nfproto ipv4 meta l4proto { tcp, udp } th dport $3 dnat ip to $1.2:80;
+					meta nfproto ipv6 meta l4proto { tcp, udp } th dport $3 dnat ip6 to [$2:2]:80;
 				}
 				chain pre {
 					type nat hook prerouting priority dstnat;
@@ -111,16 +113,16 @@ bridge_start() {
 				}
 			}
 		END
-		echo $inner' 3>&- >"$FILE_DIR/inner"
+		echo $inner' sh "$net4" "$net6" "$1" 3>&- >"$FILE_DIR/inner"
 	inner=$(tail -n 1 "$FILE_DIR/inner")
 	for proto in tcp udp; do
 		server_start "inner-$proto" nsenter -n -t "$inner" \
 			python3 "$FILE_DIR/source-server.py" "$proto" both 80
 	done
-	ip route add 172.30.0.77/32 dev "${REMOTE}A"
-	ip route add fd30::77/128 dev "${REMOTE}A"
-	remote A ip address add 172.30.0.77/32 dev eth0
-	remote A ip address add fd30::77/128 dev eth0 nodad
+	ip route add "$INSIDE4/32" dev "${REMOTE}A"
+	ip route add "$INSIDE6/128" dev "${REMOTE}A"
+	remote A ip address add "$INSIDE4/32" dev eth0
+	remote A ip address add "$INSIDE6/128" dev eth0 nodad
 }
 
 remote() {

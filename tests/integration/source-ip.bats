@@ -241,10 +241,10 @@ print(s.recv(100).decode())' "${address%/*}" "$ANY")" '^fd00::'
 }
 
 @test "source-ip: a client with an address of the bridge's network is served at once, and counted" {
-	assert_equal "$(ask A tcp "$HOST4" "$BTCP" --address 172.30.0.77 --bytes 100000 --timed | soon)" \
+	assert_equal "$(ask A tcp "$HOST4" "$BTCP" --address "$INSIDE4" --bytes 100000 --timed | soon)" \
 		'seen 10.0.2.100'
-	assert_match "$(ask A tcp "$HOST6" "$BTCP" --address fd30::77 --timed | soon)" '^seen fd00:[0-9a-f:]*$'
-	assert_equal "$(ask A udp "$HOST4" "$BUDP" --address 172.30.0.77 --times 8 --timed | soon |
+	assert_match "$(ask A tcp "$HOST6" "$BTCP" --address "$INSIDE6" --timed | soon)" '^seen fd00:[0-9a-f:]*$'
+	assert_equal "$(ask A udp "$HOST4" "$BUDP" --address "$INSIDE4" --times 8 --timed | soon |
 		sort | uniq -c | xargs)" '8 seen 10.0.2.100'
 	assert_equal "$(port_stat "$BTCP_ID" 'p["downgrades"]')" "{'inside': 2}"
 	assert_match "$(ctl stats)" 'inside=2'

@@ -153,7 +153,7 @@ def failure_notes(results):
 def more_rounds_text(results):
     """The rows that were measured in more rounds than the others, or nothing."""
     several = {
-        row.workload.title: row.workload.rounds_factor * results.session.rounds
+        row.workload.title: row.workload.rounds_of(results.session.rounds)
         for row in results.rows.values()
         if row.workload.rounds_factor > 1
     }

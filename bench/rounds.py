@@ -76,7 +76,7 @@ def make_steps(plan, rounds):
     steps = []
     for workload, peers in plan:
         able = [peer for peer in peers if peer.udp or not workload.udp]
-        for number in range(1 if workload.once else rounds * workload.rounds_factor):
+        for number in range(workload.rounds_of(rounds)):
             turn = number % len(able) if able else 0
             steps += [Step(workload, peer, number + 1) for peer in able[turn:] + able[:turn]]
     return steps

@@ -47,6 +47,10 @@ class Workload:
     outside: bool = False  # the client is on another machine (sourceip.py): needs root
     extra_seconds: float = 0.4
 
+    def rounds_of(self, rounds):
+        """In how many rounds it is measured where others are in `rounds`."""
+        return 1 if self.once else rounds * self.rounds_factor
+
 
 def run_client(command, timeout_seconds):
     try:

@@ -53,8 +53,8 @@ etc_lxc_hold() {
 }
 
 etc_lxc_remove() {
-	flock --nonblock /run/lxc sh -c '
-		[ ! -e "$1" ] || { rmdir /etc/lxc; rm "$1"; }' sh "$MADE_ETC_LXC" || true
+	flock --nonblock --conflict-exit-code 200 /run/lxc sh -c '
+		[ ! -e "$1" ] || { rmdir /etc/lxc && rm "$1"; }' sh "$MADE_ETC_LXC" || [ $? -eq 200 ]
 }
 
 # lxc-user-nic looks for the bridge in sysfs, which shows the network that it was mounted in. A bridge

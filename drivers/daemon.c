@@ -5,7 +5,6 @@
 // pipe is only read when the daemon has failed, to put its own words into our error.
 
 #include "drivers/daemon.h"
-#include "base/clock.h"
 #include "base/fd.h"
 #include "drivers/relay.h"
 
@@ -194,8 +193,7 @@ static int wait_for_byte(const struct rk_net *net, int ready_fd, int timeout_ms)
 {
 	struct pollfd fds[] = {
 		{.fd = ready_fd, .events = POLLIN}, {.fd = net->daemon.pidfd, .events = POLLIN}};
-	const struct rk_wait wait = {clock_now_ms() + timeout_ms, net->cancel};
-	int rc = wait_poll(&wait, fds, 2);
+	int rc = wait_poll(wait_within(timeout_ms, &net->cancel), fds, 2);
 	char byte;
 
 	if (rc < 0)

@@ -269,7 +269,7 @@ int dhcp_parse_offer(struct rk_dhcp_offer *offer, const uint8_t *frame, size_t l
 }
 
 int dhcp_await_answer(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
-	const uint8_t mac[ETHER_ADDR_LEN], uint32_t id, const struct rk_wait *wait)
+	const uint8_t mac[ETHER_ADDR_LEN], uint32_t id, struct rk_wait wait)
 {
 	static uint8_t frame[RK_FRAME_MAX];
 	enum rk_dhcp_type type = DHCP_NOTHING;
@@ -285,7 +285,7 @@ int dhcp_await_answer(struct rk_dhcp_offer *offer, int fd, enum rk_framing frami
 
 // 0 once an OFFER is in, or -errno.
 static int await_offer(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
-	const uint8_t *mac, uint32_t id, const struct rk_wait *wait)
+	const uint8_t *mac, uint32_t id, struct rk_wait wait)
 {
 	int rc;
 
@@ -299,7 +299,7 @@ int dhcp_discover(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
 	const uint8_t mac[ETHER_ADDR_LEN], int timeout_ms, const struct rk_cancel *cancel,
 	struct rk_error *e)
 {
-	struct rk_wait wait = {clock_now_ms() + timeout_ms, cancel ? *cancel : RK_CANCEL_NEVER};
+	struct rk_wait wait = wait_within(timeout_ms, cancel);
 	uint8_t frame[RK_DHCP_FRAME_BYTES];
 	uint32_t id = (uint32_t)clock_now_ms();
 	struct rk_wait turn;
@@ -307,10 +307,10 @@ int dhcp_discover(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
 
 	dhcp_put_discover(frame, mac, id);
 	do {
-		turn = wait_at_most(&wait, RESEND_MS);
-		rc = frame_send(fd, framing, frame, sizeof(frame), &turn);
+		turn = wait_at_most(wait, RESEND_MS);
+		rc = frame_send(fd, framing, frame, sizeof(frame), turn);
 		if (rc == 0)
-			rc = await_offer(offer, fd, framing, mac, id, &turn);
+			rc = await_offer(offer, fd, framing, mac, id, turn);
 	} while (rc == -ETIMEDOUT && turn.deadline_ms < wait.deadline_ms);
 	if (rc == -ECANCELED)
 		return error_set(e, ECANCELED, "ask for an address by DHCP: given up");

@@ -72,6 +72,6 @@ int dhcp_discover(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
 // Waits for an OFFER, ACK or NAK, dropping all other frames. Its type, which is in *offer then,
 // -ETIMEDOUT, -ECANCELED, or what the socket failed with.
 int dhcp_await_answer(struct rk_dhcp_offer *offer, int fd, enum rk_framing framing,
-	const uint8_t mac[ETHER_ADDR_LEN], uint32_t id, const struct rk_wait *wait);
+	const uint8_t mac[ETHER_ADDR_LEN], uint32_t id, struct rk_wait wait);
 // The offer as text in *info: ip, prefix, gateway, dns.
 void dhcp_fill_info(const struct rk_dhcp_offer *offer, struct rk_network_info *info);

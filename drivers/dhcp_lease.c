@@ -4,7 +4,6 @@
 #include "base/clock.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -42,7 +41,7 @@ struct attempt {
 
 // Repeats the question each second. The type of the answer, -ETIMEDOUT, -ECANCELED or -errno.
 static int ask(const struct attempt *attempt, struct rk_dhcp_question *question,
-	struct rk_dhcp_offer *answer, const struct rk_wait *wait)
+	struct rk_dhcp_offer *answer, struct rk_wait wait)
 {
 	uint8_t frame[RK_DHCP_FRAME_BYTES];
 	struct rk_wait turn;
@@ -53,11 +52,11 @@ static int ask(const struct attempt *attempt, struct rk_dhcp_question *question,
 	dhcp_put_question(frame, attempt->mac, question);
 	do {
 		turn = wait_at_most(wait, ANSWER_MS);
-		rc = frame_send(attempt->fd, FRAMING_PACKET, frame, sizeof(frame), &turn);
+		rc = frame_send(attempt->fd, FRAMING_PACKET, frame, sizeof(frame), turn);
 		if (rc == 0)
 			rc = dhcp_await_answer(answer, attempt->fd, FRAMING_PACKET, attempt->mac,
-				question->id, &turn);
-	} while (rc == -ETIMEDOUT && turn.deadline_ms < wait->deadline_ms);
+				question->id, turn);
+	} while (rc == -ETIMEDOUT && turn.deadline_ms < wait.deadline_ms);
 	return rc;
 }
 
@@ -67,18 +66,16 @@ static int try_once(const struct attempt *attempt, struct rk_dhcp_lease *lease)
 	struct rk_dhcp_question discover = {.type = DHCP_DISCOVER};
 	struct rk_dhcp_question request = {.type = DHCP_REQUEST};
 	struct rk_dhcp_offer offer;
-	struct rk_wait confirmation = {.cancel = attempt->wait.cancel};
-	int rc = ask(attempt, &discover, &offer, &attempt->wait);
+	int rc = ask(attempt, &discover, &offer, attempt->wait);
 
 	if (rc != DHCP_OFFER)
 		return rc < 0 ? rc : -EAGAIN;
 	request.wanted = offer.address;
 	request.server = offer.server;
 	lease->since_ms = dhcp_lease_clock_ms();
-	confirmation.deadline_ms = clock_now_ms() + CONFIRM_MS;
-	rc = ask(attempt, &request, &lease->terms, &confirmation);
+	rc = ask(attempt, &request, &lease->terms, wait_within(CONFIRM_MS, &attempt->wait.cancel));
 	if (rc == DHCP_NAK)
-		poll(NULL, 0, REFUSED_MS);
+		wait_poll(wait_within(REFUSED_MS, &attempt->wait.cancel), NULL, 0);
 	if (rc == DHCP_ACK)
 		return 0;
 	return rc >= 0 || rc == -ETIMEDOUT ? -EAGAIN : rc;
@@ -87,8 +84,7 @@ static int try_once(const struct attempt *attempt, struct rk_dhcp_lease *lease)
 int dhcp_lease_obtain(struct rk_dhcp_lease *lease, int fd, int timeout_ms,
 	const struct rk_cancel *cancel, struct rk_error *e)
 {
-	struct attempt attempt = {
-		fd, lease->mac, {clock_now_ms() + timeout_ms, cancel ? *cancel : RK_CANCEL_NEVER}};
+	struct attempt attempt = {fd, lease->mac, wait_within(timeout_ms, cancel)};
 	int rc;
 
 	do {

@@ -63,7 +63,7 @@ int framing_next(enum rk_framing framing, const uint8_t *stream, size_t availabl
 
 // One sendmsg or recvmsg when the socket is ready; bytes moved, 0 = try again, or -errno.
 static ssize_t transfer_once(
-	int fd, struct iovec *parts, size_t count, bool out, const struct rk_wait *wait)
+	int fd, struct iovec *parts, size_t count, bool out, struct rk_wait wait)
 {
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
 	int rc = wait_fd(wait, fd, out ? POLLOUT : POLLIN);
@@ -80,8 +80,7 @@ static ssize_t transfer_once(
 	return message.msg_flags & MSG_TRUNC ? -EMSGSIZE : moved;
 }
 
-static int stream_transfer(
-	int fd, uint8_t *data, size_t length, bool out, const struct rk_wait *wait)
+static int stream_transfer(int fd, uint8_t *data, size_t length, bool out, struct rk_wait wait)
 {
 	while (length > 0) {
 		struct iovec part = {data, length};
@@ -95,19 +94,18 @@ static int stream_transfer(
 	return 0;
 }
 
-int stream_send(int fd, const uint8_t *data, size_t length, const struct rk_wait *wait)
+int stream_send(int fd, const uint8_t *data, size_t length, struct rk_wait wait)
 {
 	return stream_transfer(fd, (uint8_t *)data, length, true, wait);
 }
 
-int stream_receive(int fd, uint8_t *data, size_t length, const struct rk_wait *wait)
+int stream_receive(int fd, uint8_t *data, size_t length, struct rk_wait wait)
 {
 	return stream_transfer(fd, data, length, false, wait);
 }
 
 // A message goes or comes whole.
-static ssize_t packet_transfer(
-	int fd, uint8_t *data, size_t size, bool out, const struct rk_wait *wait)
+static ssize_t packet_transfer(int fd, uint8_t *data, size_t size, bool out, struct rk_wait wait)
 {
 	struct iovec part = {data, size};
 	ssize_t moved;
@@ -118,8 +116,8 @@ static ssize_t packet_transfer(
 	return moved;
 }
 
-int frame_send(int fd, enum rk_framing framing, const uint8_t *frame, size_t length,
-	const struct rk_wait *wait)
+int frame_send(
+	int fd, enum rk_framing framing, const uint8_t *frame, size_t length, struct rk_wait wait)
 {
 	uint8_t prefix[RK_FRAME_PREFIX_MAX];
 	ssize_t sent;
@@ -135,7 +133,7 @@ int frame_send(int fd, enum rk_framing framing, const uint8_t *frame, size_t len
 }
 
 ssize_t frame_receive(
-	int fd, enum rk_framing framing, uint8_t *frame, size_t size, const struct rk_wait *wait)
+	int fd, enum rk_framing framing, uint8_t *frame, size_t size, struct rk_wait wait)
 {
 	uint8_t prefix[RK_FRAME_PREFIX_MAX];
 	size_t length;

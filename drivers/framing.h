@@ -33,11 +33,11 @@ int framing_next(enum rk_framing framing, const uint8_t *stream, size_t availabl
 // The descriptor blocks or not, as it likes.
 // frame_send: 0 or -errno. frame_receive: the frame's length, -ETIMEDOUT, -ECANCELED, -ECONNRESET
 // for the end of the stream, -EPROTO, -EMSGSIZE for a frame above `size`, or -errno.
-int frame_send(int fd, enum rk_framing framing, const uint8_t *frame, size_t length,
-	const struct rk_wait *wait);
+int frame_send(
+	int fd, enum rk_framing framing, const uint8_t *frame, size_t length, struct rk_wait wait);
 ssize_t frame_receive(
-	int fd, enum rk_framing framing, uint8_t *frame, size_t size, const struct rk_wait *wait);
+	int fd, enum rk_framing framing, uint8_t *frame, size_t size, struct rk_wait wait);
 
 // Exactly `length` bytes of a stream. 0 or -errno as above.
-int stream_send(int fd, const uint8_t *data, size_t length, const struct rk_wait *wait);
-int stream_receive(int fd, uint8_t *data, size_t length, const struct rk_wait *wait);
+int stream_send(int fd, const uint8_t *data, size_t length, struct rk_wait wait);
+int stream_receive(int fd, uint8_t *data, size_t length, struct rk_wait wait);

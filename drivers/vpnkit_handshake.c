@@ -76,9 +76,10 @@ int vpnkit_parse_answer(struct rk_vpnkit_link *link, const uint8_t answer[RK_VPN
 	return 0;
 }
 
-int vpnkit_handshake(
-	struct rk_vpnkit_link *link, int fd, const struct rk_wait *wait, struct rk_error *e)
+int vpnkit_handshake(struct rk_vpnkit_link *link, int fd, int timeout_ms,
+	const struct rk_cancel *cancel, struct rk_error *e)
 {
+	struct rk_wait wait = wait_within(timeout_ms, cancel);
 	uint8_t init[RK_VPNKIT_INIT_BYTES];
 	uint8_t command[RK_VPNKIT_COMMAND_BYTES];
 	uint8_t answer[RK_VPNKIT_ANSWER_BYTES];

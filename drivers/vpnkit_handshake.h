@@ -32,7 +32,7 @@ int vpnkit_parse_init(const uint8_t init[RK_VPNKIT_INIT_BYTES], struct rk_error 
 int vpnkit_parse_answer(struct rk_vpnkit_link *link, const uint8_t answer[RK_VPNKIT_ANSWER_BYTES],
 	struct rk_error *e);
 
-// All of it on a connected socket. 0, -ECANCELED, -ECONNRESET (the server has hung up), -ETIMEDOUT
-// or another -code.
-int vpnkit_handshake(
-	struct rk_vpnkit_link *link, int fd, const struct rk_wait *wait, struct rk_error *e);
+// All of it on a connected socket. 0, -ETIMEDOUT after timeout_ms, -ECANCELED, -ECONNRESET (the
+// server has hung up) or another -code.
+int vpnkit_handshake(struct rk_vpnkit_link *link, int fd, int timeout_ms,
+	const struct rk_cancel *cancel, struct rk_error *e);

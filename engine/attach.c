@@ -77,8 +77,7 @@ static int start_program(struct rk_attachment *attachment, int channel, struct r
 static int await_helper(const struct rk_attachment *attachment, int channel, struct rk_error *e)
 {
 	struct pollfd fds[] = {{channel, POLLIN, 0}, {attachment->pidfd, POLLIN, 0}};
-	const struct rk_wait wait = {clock_now_ms() + START_TIMEOUT_MS, attachment->cancel};
-	int rc = wait_poll(&wait, fds, 2);
+	int rc = wait_poll(wait_within(START_TIMEOUT_MS, &attachment->cancel), fds, 2);
 
 	switch (rc) {
 	case 0:

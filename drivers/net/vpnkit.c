@@ -97,9 +97,7 @@ static int start_network(
 		rc = socket =
 			relayed_await_socket(net, path, SOCK_STREAM, VPNKIT_READY_TIMEOUT_MS, e);
 	if (rc >= 0)
-		rc = vpnkit_handshake(&link, socket,
-			&(struct rk_wait){clock_now_ms() + VPNKIT_READY_TIMEOUT_MS, net->cancel},
-			e);
+		rc = vpnkit_handshake(&link, socket, VPNKIT_READY_TIMEOUT_MS, &net->cancel, e);
 	if (rc >= 0)
 		rc = dhcp_discover(&offer, socket, FRAMING_U16_LE, link.mac, VPNKIT_DHCP_TIMEOUT_MS,
 			&net->cancel, e);

@@ -12,7 +12,6 @@
 
 #include "drivers/slirp4netns.h"
 #include "base/bind.h"
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "drivers/driver.h"
@@ -91,7 +90,7 @@ static int api_connect(const struct slirp_ports *ports, struct rk_error *e)
 }
 
 // Reads to the end of the connection, API_ANSWER_MAX - 1 bytes at most. 0 or -errno.
-static int read_answer(int fd, const struct rk_wait *wait, char *answer)
+static int read_answer(int fd, struct rk_wait wait, char *answer)
 {
 	size_t used = 0;
 	ssize_t got;
@@ -117,7 +116,7 @@ static int read_answer(int fd, const struct rk_wait *wait, char *answer)
 static int api_exchange(
 	const struct slirp_ports *ports, const char *request, char *answer, struct rk_error *e)
 {
-	const struct rk_wait wait = {.deadline_ms = clock_now_ms() + API_TIMEOUT_MS};
+	struct rk_wait wait = wait_within(API_TIMEOUT_MS, NULL);
 	RK_CLEANUP_FD int fd = api_connect(ports, e);
 	int rc;
 
@@ -126,7 +125,7 @@ static int api_exchange(
 	// A new connection has room for it.
 	if (send(fd, request, strlen(request), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return error_errno(e, errno, "send to the API of slirp4netns");
-	rc = read_answer(fd, &wait, answer);
+	rc = read_answer(fd, wait, answer);
 	if (rc < 0)
 		return error_errno(e, -rc, "answer of the API of slirp4netns");
 	return 0;

@@ -26,7 +26,8 @@ static void require_received(
 	int fd, enum rk_framing framing, const uint8_t *stream, size_t length, int whole)
 {
 	static uint8_t frame[RK_FRAME_MAX];
-	ssize_t got = frame_receive(fd, framing, frame, sizeof(frame), RK_WAIT_MS(TIMEOUT_MS));
+	ssize_t got =
+		frame_receive(fd, framing, frame, sizeof(frame), wait_within(TIMEOUT_MS, NULL));
 
 	if (whole < 0)
 		FUZZ_REQUIRE(got == -EPROTO);

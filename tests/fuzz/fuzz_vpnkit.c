@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_REQUIRE(send(ends[0], data, size, MSG_NOSIGNAL) == (ssize_t)size);
 	shutdown(ends[0], SHUT_WR);
 	fuzz_error_spoil(&e);
-	rc = vpnkit_handshake(&link, ends[1], RK_WAIT_MS(TIMEOUT_MS), &e);
+	rc = vpnkit_handshake(&link, ends[1], TIMEOUT_MS, NULL, &e);
 	if (rc < 0) {
 		fuzz_error_require(&e, rc);
 		fuzz_require_printable(e.text, "");

@@ -138,12 +138,12 @@ static void *answer(void *context)
 	uint8_t frame[RK_DHCP_FRAME_BYTES];
 	uint32_t id = 0;
 
-	frame_receive(fd, FRAMING_U16_LE, frame, sizeof(frame), RK_WAIT_MS(20000));
+	frame_receive(fd, FRAMING_U16_LE, frame, sizeof(frame), wait_within(20000, NULL));
 	for (int i = 0; i < 4; i++)
 		id = id << 8 | frame[BOOTP_AT + 4 + i];
-	frame_send(fd, FRAMING_U16_LE, mac, sizeof(mac), RK_WAIT_MS(20000));
+	frame_send(fd, FRAMING_U16_LE, mac, sizeof(mac), wait_within(20000, NULL));
 	make_offer(frame, id);
-	frame_send(fd, FRAMING_U16_LE, frame, sizeof(frame), RK_WAIT_MS(20000));
+	frame_send(fd, FRAMING_U16_LE, frame, sizeof(frame), wait_within(20000, NULL));
 	return NULL;
 }
 

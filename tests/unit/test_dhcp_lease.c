@@ -107,10 +107,11 @@ static void *serve(void *context)
 	for (unsigned i = 0; i < 4; i++) {
 		size_t length;
 
-		if (frame_receive(fd, FRAMING_PACKET, frame, sizeof(frame), RK_WAIT_MS(4000)) < 0)
+		if (frame_receive(
+			    fd, FRAMING_PACKET, frame, sizeof(frame), wait_within(4000, NULL)) < 0)
 			return NULL;
 		length = answer_with(frame, answers[i]);
-		frame_send(fd, FRAMING_PACKET, frame, length, RK_WAIT_MS(4000));
+		frame_send(fd, FRAMING_PACKET, frame, length, wait_within(4000, NULL));
 	}
 	return NULL;
 }

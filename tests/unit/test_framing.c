@@ -66,7 +66,7 @@ Test(framing, refuses_lengths_that_no_frame_has)
 Test(framing, sends_and_receives_whole_frames)
 {
 	uint8_t frame[1000], back[1000];
-	struct rk_wait *wait = RK_WAIT_MS(20000);
+	struct rk_wait wait = wait_within(20000, NULL);
 
 	for (size_t i = 0; i < sizeof(frame); i++)
 		frame[i] = (uint8_t)i;
@@ -80,8 +80,8 @@ Test(framing, sends_and_receives_whole_frames)
 		cr_assert_eq(frame_receive(ends[1], framing, back, 1000, wait), 1000);
 		cr_assert_arr_eq(frame, back, 1000);
 		cr_assert_eq(frame_receive(ends[1], framing, back, 13, wait), -EMSGSIZE);
-		cr_assert_eq(
-			frame_receive(ends[0], framing, back, 1000, RK_WAIT_MS(20)), -ETIMEDOUT);
+		cr_assert_eq(frame_receive(ends[0], framing, back, 1000, wait_within(20, NULL)),
+			-ETIMEDOUT);
 		close(ends[0]);
 		if (framing == FRAMING_PACKET) // the stream still has the frame in it
 			cr_assert_eq(

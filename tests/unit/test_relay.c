@@ -100,7 +100,7 @@ static void expect_at_backend(const struct bench *bench, unsigned number)
 
 	fill(want, length, number);
 	cr_assert_eq(frame_receive(bench->backend, bench->framing, got, sizeof(got),
-			     RK_WAIT_MS(PATIENCE_MS)),
+			     wait_within(PATIENCE_MS, NULL)),
 		(ssize_t)length, "frame %u", number);
 	cr_assert_arr_eq(got, want, length);
 }
@@ -118,7 +118,7 @@ Test(relay, carries_frames_of_all_sizes_both_ways_in_each_framing)
 				write(bench.tap, frame, size_of(number)), (ssize_t)size_of(number));
 			expect_at_backend(&bench, number);
 			cr_assert_eq(frame_send(bench.backend, framing, frame, size_of(number),
-					     RK_WAIT_MS(PATIENCE_MS)),
+					     wait_within(PATIENCE_MS, NULL)),
 				0);
 			expect_from_tap(&bench, number);
 		}

@@ -107,6 +107,7 @@ static bool is_cancelled_later(void *context)
 // A server that says nothing, or only a part.
 static int shake_hands(unsigned bytes, bool hang_up, unsigned *asked)
 {
+	struct rk_cancel cancel = {is_cancelled_later, asked};
 	uint8_t init[RK_VPNKIT_INIT_BYTES];
 	struct rk_vpnkit_link link;
 	int ends[2];
@@ -117,8 +118,7 @@ static int shake_hands(unsigned bytes, bool hang_up, unsigned *asked)
 	cr_assert_eq(write(ends[0], init, bytes), bytes);
 	if (hang_up)
 		shutdown(ends[0], SHUT_WR);
-	rc = vpnkit_handshake(&link, ends[1],
-		&(struct rk_wait){clock_now_ms() + TIMEOUT_MS, {is_cancelled_later, asked}}, &e);
+	rc = vpnkit_handshake(&link, ends[1], TIMEOUT_MS, &cancel, &e);
 	close(ends[0]);
 	close(ends[1]);
 	return rc;

@@ -1,5 +1,6 @@
 // test_wait.c: waiting until a time, for as long as it is wanted.
 
+#include "base/clock.h"
 #include "base/wait.h"
 
 #include <criterion/criterion.h>
@@ -30,46 +31,46 @@ static bool from_the_third_time(void *context)
 
 Test(wait, ends_when_there_is_something)
 {
-	cr_assert_eq(wait_fd(RK_WAIT_MS(LONG_MS), ends[1], POLLOUT), 0);
+	cr_assert_eq(wait_fd(wait_within(LONG_MS, NULL), ends[1], POLLOUT), 0);
 	cr_assert_eq(write(ends[1], "x", 1), 1);
-	cr_assert_eq(wait_fd(RK_WAIT_MS(LONG_MS), ends[0], POLLIN), 0);
+	cr_assert_eq(wait_fd(wait_within(LONG_MS, NULL), ends[0], POLLIN), 0);
 }
 
 Test(wait, ends_in_time)
 {
 	int64_t started_ms = clock_now_ms();
 
-	cr_assert_eq(wait_fd(RK_WAIT_MS(120), ends[0], POLLIN), -ETIMEDOUT);
+	cr_assert_eq(wait_fd(wait_within(120, NULL), ends[0], POLLIN), -ETIMEDOUT);
 	cr_assert_geq(clock_now_ms() - started_ms, 120);
 }
 
 Test(wait, a_time_that_is_over_counts_even_if_there_is_something)
 {
-	cr_assert_eq(wait_fd(RK_WAIT_MS(0), ends[1], POLLOUT), -ETIMEDOUT);
+	cr_assert_eq(wait_fd(wait_within(0, NULL), ends[1], POLLOUT), -ETIMEDOUT);
 }
 
 Test(wait, is_given_up_in_the_middle)
 {
 	unsigned asked = 0;
-	struct rk_wait wait = {clock_now_ms() + LONG_MS, {from_the_third_time, &asked}};
+	struct rk_cancel cancel = {from_the_third_time, &asked};
 
-	cr_assert_eq(wait_fd(&wait, ends[0], POLLIN), -ECANCELED);
+	cr_assert_eq(wait_fd(wait_within(LONG_MS, &cancel), ends[0], POLLIN), -ECANCELED);
 	cr_assert_eq(asked, 3u);
 }
 
 Test(wait, what_was_given_up_before_is_not_begun)
 {
 	unsigned asked = 2;
-	struct rk_wait wait = {clock_now_ms() + LONG_MS, {from_the_third_time, &asked}};
+	struct rk_cancel cancel = {from_the_third_time, &asked};
 
-	cr_assert_eq(wait_fd(&wait, ends[1], POLLOUT), -ECANCELED);
+	cr_assert_eq(wait_fd(wait_within(LONG_MS, &cancel), ends[1], POLLOUT), -ECANCELED);
 }
 
 Test(wait, tells_which_of_several_is_ready)
 {
 	struct pollfd fds[] = {{ends[0], POLLIN, 0}, {ends[1], POLLOUT, 0}};
 
-	cr_assert_eq(wait_poll(RK_WAIT_MS(LONG_MS), fds, 2), 0);
+	cr_assert_eq(wait_poll(wait_within(LONG_MS, NULL), fds, 2), 0);
 	cr_assert_eq(fds[0].revents, 0);
 	cr_assert_eq(fds[1].revents, POLLOUT);
 }
@@ -77,11 +78,12 @@ Test(wait, tells_which_of_several_is_ready)
 Test(wait, a_part_ends_with_the_whole)
 {
 	unsigned asked = 0;
-	struct rk_wait whole = {clock_now_ms() + LONG_MS, {from_the_third_time, &asked}};
-	struct rk_wait part = wait_at_most(&whole, 2 * LONG_MS);
+	struct rk_cancel cancel = {from_the_third_time, &asked};
+	struct rk_wait whole = wait_within(LONG_MS, &cancel);
+	struct rk_wait part = wait_at_most(whole, 2 * LONG_MS);
 
 	cr_assert_eq(part.deadline_ms, whole.deadline_ms);
-	part = wait_at_most(&whole, 50);
+	part = wait_at_most(whole, 50);
 	cr_assert_lt(part.deadline_ms, whole.deadline_ms);
 	cr_assert_eq(part.cancel.context, &asked);
 }
@@ -89,5 +91,5 @@ Test(wait, a_part_ends_with_the_whole)
 Test(wait, nobody_gives_up_what_has_no_question)
 {
 	cr_assert_not(cancel_is_asked(NULL));
-	cr_assert_not(cancel_is_asked(&RK_CANCEL_NEVER));
+	cr_assert_not(cancel_is_asked(&(struct rk_cancel){0}));
 }

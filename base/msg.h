@@ -78,6 +78,9 @@ enum rk_source_level {
 
 struct rk_source_info {
 	uint8_t level[SOCKET_KIND_COUNT]; // enum rk_source_level
+	// Marks (SO_MARK) for TCP of level SOURCE_FULL, see engine/untracked.h; 0 = not available.
+	uint32_t untracked_mark; // the connection goes past the namespace's connection tracking
+	uint32_t inquiry_mark;   // no connection, but an answer whether such a one may
 	// What a server that listens on all addresses answers a client outside from; "" = nothing.
 	char ip[INET_ADDRSTRLEN];
 	char ip6[INET6_ADDRSTRLEN];

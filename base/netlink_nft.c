@@ -1,24 +1,40 @@
 // netlink_nft.c: the packet filter rules that bring answers back to a transparent socket.
 //
-// How it works: one batch makes a table of two chains or nothing. As nft(8) would print it, with S
-// for the mark of our sockets and R for the mark of a returning packet:
+// How it works: one batch makes a table of four chains or nothing. As nft(8) would print it, with S
+// for the mark of our sockets, R for the mark of a returning packet, U for that of connections that
+// need no tracking, and Q for that of inquiries whether one does:
 //
 //	table inet NAME {
 //		flags owner
+//		chain raw {
+//			type filter hook output priority raw
+//			mark & U == U  notrack
+//		}
 //		chain out {
 //			type route hook output priority mangle
-//			meta mark & S == S  ct mark set ct mark | R
-//			ct direction reply ct mark & R == R  meta mark set meta mark | R
+//			mark & S == S  ct mark set ct mark | R
+//			ct direction reply  ct mark & R == R  mark set mark | R
+//			mark & (S | R) == R  ct direction original  mark set mark & ~R
+//		}
+//		chain nat {
+//			type filter hook output priority -90
+//			mark & Q == Q  ct direction original  oif lo  ct status ! dnat
+//				reject with tcp reset
+//			mark & Q == Q  ct direction original  drop
 //		}
 //		chain pre {
 //			type filter hook prerouting priority mangle
-//			ct mark & R == R  meta mark set meta mark | R
+//			ct mark & R == R  mark set mark | R
 //		}
 //	}
 //
 // A chain of type route has the kernel route a packet again whose mark it changed: so an answer of
 // a server in this namespace follows the routing rule on R although its socket has no mark. The
-// answer of a container behind a bridge comes in from outside and meets the second chain.
+// answer of a container behind a bridge comes in from outside and meets `pre`. What the kernel
+// itself replies to such a packet has its mark (net.ipv4.fwmark_reflect), but is for the container:
+// the last rule of `out` lets it go there.
+//
+// `nat` comes after all NAT (-100) and IPVS (-98): it sees what has become of an inquiry.
 
 #include "base/netlink_nft.h"
 #include "base/fd.h"
@@ -33,13 +49,17 @@
 #include <libnftnl/rule.h>
 #include <libnftnl/table.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <stdlib.h>
 
-#define BATCH_BYTES     4096
-#define PRIORITY_MANGLE (-150) // NF_IP_PRI_MANGLE, the same for IPv6
+#define BATCH_BYTES      8192
+#define PRIORITY_RAW     (-300) // NF_IP_PRI_RAW, before connections are tracked
+#define PRIORITY_MANGLE  (-150) // NF_IP_PRI_MANGLE
+#define PRIORITY_NATTED  (-90)  // after NF_IP_PRI_NAT_DST
+#define LOOPBACK_IFINDEX 1      // in every network namespace
 
 // A batch being built. `failed`: some object could not be allocated.
 struct batch {
@@ -70,7 +90,8 @@ static void add_table(struct batch *b)
 	nftnl_table_free(table);
 }
 
-static void add_chain(struct batch *b, const char *name, const char *type, uint32_t hook)
+static void add_chain(
+	struct batch *b, const char *name, const char *type, uint32_t hook, int32_t priority)
 {
 	struct nftnl_chain *chain = nftnl_chain_alloc();
 
@@ -81,7 +102,7 @@ static void add_chain(struct batch *b, const char *name, const char *type, uint3
 	nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, name);
 	nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, type);
 	nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, hook);
-	nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, PRIORITY_MANGLE);
+	nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, priority);
 	nftnl_chain_nlmsg_build_payload(batch_message(b, NFT_MSG_NEWCHAIN, 0), chain);
 	mnl_nlmsg_batch_next(b->batch);
 	nftnl_chain_free(chain);
@@ -105,11 +126,11 @@ static void set_number(struct nftnl_expr *expression, uint16_t attribute, uint32
 		nftnl_expr_set_u32(expression, attribute, value);
 }
 
-static void load_packet_mark(struct batch *b, struct nftnl_rule *rule)
+static void load_packet(struct batch *b, struct nftnl_rule *rule, uint32_t key)
 {
 	struct nftnl_expr *expression = add_expression(b, rule, "meta");
 
-	set_number(expression, NFTNL_EXPR_META_KEY, NFT_META_MARK);
+	set_number(expression, NFTNL_EXPR_META_KEY, key);
 	set_number(expression, NFTNL_EXPR_META_DREG, NFT_REG_1);
 }
 
@@ -146,19 +167,17 @@ static void match(struct batch *b, struct nftnl_rule *rule, const void *value, u
 		nftnl_expr_set(expression, NFTNL_EXPR_CMP_DATA, value, size);
 }
 
-// Goes on only when register & bit == bit.
-static void match_bit(struct batch *b, struct nftnl_rule *rule, uint32_t bit)
+// Goes on only when register & mask == bit.
+static void match_bit(struct batch *b, struct nftnl_rule *rule, uint32_t mask, uint32_t bit)
 {
-	combine(b, rule, bit, 0);
+	combine(b, rule, mask, 0);
 	match(b, rule, &bit, sizeof(bit));
 }
 
-static void match_answers(struct batch *b, struct nftnl_rule *rule)
+static void match_direction(struct batch *b, struct nftnl_rule *rule, uint8_t direction)
 {
-	const uint8_t reply = IP_CT_DIR_REPLY;
-
 	load_connection(b, rule, NFT_CT_DIRECTION);
-	match(b, rule, &reply, sizeof(reply));
+	match(b, rule, &direction, sizeof(direction));
 }
 
 static void mark_connection(struct batch *b, struct nftnl_rule *rule, uint32_t bit)
@@ -172,12 +191,13 @@ static void mark_connection(struct batch *b, struct nftnl_rule *rule, uint32_t b
 	set_number(expression, NFTNL_EXPR_CT_SREG, NFT_REG_1);
 }
 
-static void mark_packet(struct batch *b, struct nftnl_rule *rule, uint32_t bit)
+// Of the packet's mark `bit` becomes `value`.
+static void mark_packet(struct batch *b, struct nftnl_rule *rule, uint32_t bit, uint32_t value)
 {
 	struct nftnl_expr *expression;
 
-	load_packet_mark(b, rule);
-	combine(b, rule, ~bit, bit);
+	load_packet(b, rule, NFT_META_MARK);
+	combine(b, rule, ~bit, value);
 	expression = add_expression(b, rule, "meta");
 	set_number(expression, NFTNL_EXPR_META_KEY, NFT_META_MARK);
 	set_number(expression, NFTNL_EXPR_META_SREG, NFT_REG_1);
@@ -205,29 +225,82 @@ static void rule_finish(struct batch *b, struct nftnl_rule *rule, uint16_t flags
 	nftnl_rule_free(rule);
 }
 
-static void add_rules(struct batch *b, const struct rk_nft_marks *marks)
+static void add_untracking(struct batch *b, const struct rk_nft_marks *marks)
+{
+	struct nftnl_rule *rule = rule_new(b, "raw");
+
+	if (!rule)
+		return;
+	load_packet(b, rule, NFT_META_MARK);
+	match_bit(b, rule, marks->untracked, marks->untracked);
+	add_expression(b, rule, "notrack");
+	rule_finish(b, rule, 0);
+}
+
+static void match_inquiry(struct batch *b, struct nftnl_rule *rule, uint32_t mark)
+{
+	load_packet(b, rule, NFT_META_MARK);
+	match_bit(b, rule, mark, mark);
+	match_direction(b, rule, IP_CT_DIR_ORIGINAL);
+}
+
+static void add_answering(struct batch *b, const struct rk_nft_marks *marks)
+{
+	const uint32_t loopback = LOOPBACK_IFINDEX;
+	struct nftnl_expr *expression;
+	struct nftnl_rule *rule = rule_new(b, "nat");
+
+	if (rule) {
+		match_inquiry(b, rule, marks->inquiry);
+		load_packet(b, rule, NFT_META_OIF);
+		match(b, rule, &loopback, sizeof(loopback));
+		load_connection(b, rule, NFT_CT_STATUS);
+		match_bit(b, rule, IPS_DST_NAT, 0);
+		expression = add_expression(b, rule, "reject");
+		set_number(expression, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
+		rule_finish(b, rule, 0);
+	}
+	rule = rule_new(b, "nat");
+	if (rule) {
+		match_inquiry(b, rule, marks->inquiry);
+		expression = add_expression(b, rule, "immediate");
+		set_number(expression, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+		set_number(expression, NFTNL_EXPR_IMM_VERDICT, NF_DROP);
+		rule_finish(b, rule, 0);
+	}
+}
+
+static void add_marking(struct batch *b, const struct rk_nft_marks *marks)
 {
 	struct nftnl_rule *rule = rule_new(b, "out");
 
 	if (rule) {
-		load_packet_mark(b, rule);
-		match_bit(b, rule, marks->sent);
+		load_packet(b, rule, NFT_META_MARK);
+		match_bit(b, rule, marks->sent, marks->sent);
 		mark_connection(b, rule, marks->returned);
 		rule_finish(b, rule, 0);
 	}
 	rule = rule_new(b, "out");
 	if (rule) {
-		match_answers(b, rule);
+		match_direction(b, rule, IP_CT_DIR_REPLY);
 		load_connection(b, rule, NFT_CT_MARK);
-		match_bit(b, rule, marks->returned);
-		mark_packet(b, rule, marks->returned);
+		match_bit(b, rule, marks->returned, marks->returned);
+		mark_packet(b, rule, marks->returned, marks->returned);
+		rule_finish(b, rule, 0);
+	}
+	rule = rule_new(b, "out");
+	if (rule) {
+		load_packet(b, rule, NFT_META_MARK);
+		match_bit(b, rule, marks->sent | marks->returned, marks->returned);
+		match_direction(b, rule, IP_CT_DIR_ORIGINAL);
+		mark_packet(b, rule, marks->returned, 0);
 		rule_finish(b, rule, 0);
 	}
 	rule = rule_new(b, "pre");
 	if (rule) {
 		load_connection(b, rule, NFT_CT_MARK);
-		match_bit(b, rule, marks->returned);
-		mark_packet(b, rule, marks->returned);
+		match_bit(b, rule, marks->returned, marks->returned);
+		mark_packet(b, rule, marks->returned, marks->returned);
 		rule_finish(b, rule, NLM_F_ACK);
 	}
 }
@@ -237,9 +310,15 @@ static void build(struct batch *b, const struct rk_nft_marks *marks)
 	nftnl_batch_begin(mnl_nlmsg_batch_current(b->batch), b->sequence++);
 	mnl_nlmsg_batch_next(b->batch);
 	add_table(b);
-	add_chain(b, "out", "route", NF_INET_LOCAL_OUT);
-	add_chain(b, "pre", "filter", NF_INET_PRE_ROUTING);
-	add_rules(b, marks);
+	add_chain(b, "out", "route", NF_INET_LOCAL_OUT, PRIORITY_MANGLE);
+	add_chain(b, "pre", "filter", NF_INET_PRE_ROUTING, PRIORITY_MANGLE);
+	if (marks->untracked) {
+		add_chain(b, "raw", "filter", NF_INET_LOCAL_OUT, PRIORITY_RAW);
+		add_chain(b, "nat", "filter", NF_INET_LOCAL_OUT, PRIORITY_NATTED);
+		add_untracking(b, marks);
+		add_answering(b, marks);
+	}
+	add_marking(b, marks);
 	nftnl_batch_end(mnl_nlmsg_batch_current(b->batch), b->sequence++);
 	mnl_nlmsg_batch_next(b->batch);
 }

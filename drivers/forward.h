@@ -54,7 +54,8 @@ struct rk_forward {
 		// AF_UNSPEC: it makes no difference (see engine/scout.h).
 		struct rk_addr answer;
 	} remote[2];
-	char ifname[16]; // the network driver's interface in the namespace
+	uint32_t untracked_mark, inquiry_mark; // as in struct rk_source_info (base/msg.h)
+	char ifname[16];                       // the network driver's interface in the namespace
 	enum rk_proxy_protocol proxy_protocol;
 	bool child_proxy; // a proxy listens at the child's loopback address (see rk_port_spec)
 	// One more target after `targets` when the namespace has an address of its own; sa_family

@@ -67,6 +67,7 @@ static bool add_connections(cJSON *object, const struct rk_port_stats *stats)
 		{"failed", counts[COUNT_FAILED]},
 		{"timedOut", counts[COUNT_TIMED_OUT]},
 		{"downgraded", counts[COUNT_DOWNGRADED]},
+		{"untracked", counts[COUNT_UNTRACKED]},
 		{"resetByClient", counts[COUNT_RESET_BY_CLIENT]},
 		{"resetByChild", counts[COUNT_RESET_BY_CHILD]},
 		{"retries", counts[COUNT_RETRIES]},

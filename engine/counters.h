@@ -19,6 +19,7 @@ enum rk_port_counter {
 	COUNT_FAILED,          // reached no target for any other reason: no socket, time-out, limit
 	COUNT_TIMED_OUT,       // of the failed ones: connect-timeout passed
 	COUNT_DOWNGRADED,      // the child was not shown the client's address
+	COUNT_UNTRACKED,       // TCP, past the namespace's connection tracking
 	COUNT_RESET_BY_CLIENT, // TCP, after it was connected
 	COUNT_RESET_BY_CHILD,  // TCP, after it was connected
 	COUNT_RETRIES,         // another target, or another way to the same, was tried

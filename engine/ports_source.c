@@ -197,6 +197,14 @@ static void add_answer(
 	snprintf(forward->ifname, sizeof(forward->ifname), "%s", policy->ifname);
 }
 
+static void add_marks(struct rk_forward *forward, const struct rk_source_policy *policy)
+{
+	if (!policy->source || forward->socktype != SOCK_STREAM)
+		return;
+	forward->untracked_mark = policy->source->untracked_mark;
+	forward->inquiry_mark = policy->source->inquiry_mark;
+}
+
 static int explain_require(
 	const struct rk_forward *forward, const struct rk_source_policy *policy, struct rk_error *e)
 {
@@ -267,6 +275,7 @@ int ports_source_resolve(struct rk_forward *forward, const struct rk_port_spec *
 	add_last_target(forward, policy);
 	if (rc < 0 || forward->source_ip == SOURCE_IP_OFF)
 		return rc;
+	add_marks(forward, policy);
 	for (unsigned i = 0; i < 2; i++) {
 		add_own_targets(forward, policy, families[i]);
 		add_plain_targets(forward, policy, families[i]);

@@ -124,7 +124,25 @@ static bool is_about_the_port(int error)
 	return error == EADDRINUSE || error == EADDRNOTAVAIL || error == EACCES;
 }
 
-static bool choose_next(struct rk_route *route, const struct rk_share *share, int error)
+// True: the same target again, by another way.
+static bool choose_way(
+	struct rk_worker *worker, struct rk_route *route, struct rk_share *share, int error)
+{
+	if (route->list != ROUTE_OWN)
+		return false;
+	if (!route->any_port && is_about_the_port(error)) {
+		route->any_port = true;
+		return true;
+	}
+	if (!route->untracked)
+		return false;
+	route->untracked = false;
+	untracked_failed(worker, route, share, error);
+	return true;
+}
+
+static bool choose_next(
+	struct rk_worker *worker, struct rk_route *route, struct rk_share *share, int error)
 {
 	unsigned count = target_count(route, share);
 
@@ -133,10 +151,8 @@ static bool choose_next(struct rk_route *route, const struct rk_share *share, in
 		return true;
 	if (count == 0)
 		return false;
-	if (route->list == ROUTE_OWN && !route->any_port && is_about_the_port(error)) {
-		route->any_port = true;
+	if (choose_way(worker, route, share, error))
 		return true;
-	}
 	route->any_port = false;
 	route->target = (uint8_t)((route->target + 1u) % count);
 	if (++route->tried < count)
@@ -144,9 +160,10 @@ static bool choose_next(struct rk_route *route, const struct rk_share *share, in
 	return route->list == ROUTE_OWN && start_downgraded(route, share, DOWNGRADE_UNREACHED);
 }
 
-bool route_retry(struct rk_route *route, struct rk_share *share, int error)
+bool route_retry(
+	struct rk_worker *worker, struct rk_route *route, struct rk_share *share, int error)
 {
-	bool again = choose_next(route, share, error);
+	bool again = choose_next(worker, route, share, error);
 
 	if (again)
 		count_one(&share->counters, COUNT_RETRIES);

@@ -21,6 +21,7 @@ struct rk_route {
 	uint8_t tried;        // targets of the list that failed
 	uint16_t port_offset; // of the listener in its range
 	uint32_t generation;  // of the share's targets when it began
+	bool untracked;       // this try goes untracked (see untracked.h)
 	bool any_port;        // the client's address with a port of the kernel's choice
 	bool downgraded;      // counted
 	bool inside;          // the client's address lies in a network inside the namespace
@@ -43,7 +44,8 @@ struct rk_addr route_target(const struct rk_route *route, const struct rk_share 
 // 0 or -errno.
 int route_bind(const struct rk_route *route, int fd, const struct rk_addr *client);
 // The target failed with `error`. True: another try is due, with a fresh socket.
-bool route_retry(struct rk_route *route, struct rk_share *share, int error);
+bool route_retry(
+	struct rk_worker *worker, struct rk_route *route, struct rk_share *share, int error);
 // Whether a failure would be followed by another try.
 bool route_has_next(const struct rk_route *route, const struct rk_share *share);
 // The target answered: the next flow starts with it.

@@ -10,6 +10,7 @@
 #include "engine/last_error.h"
 #include "engine/plane.h"
 #include "engine/timers.h"
+#include "engine/untracked.h"
 
 #include <stdatomic.h>
 
@@ -50,10 +51,11 @@ struct rk_share {
 	uint32_t targets_generation;   // counts the retargets
 	// The target that answered last, by list and family of the client.
 	uint8_t preferred_targets[ROUTE_LIST_COUNT][2];
-	uint32_t flows;             // live flows that refer to it
-	struct rk_command *removal; // the command to answer when the listeners are closed
-	bool closed;                // the listeners are closed
-	struct rk_node node;        // in the worker's list until closed
+	struct rk_untracked untracked[2]; // by family of the client
+	uint32_t flows;                   // live flows that refer to it
+	struct rk_command *removal;       // the command to answer when the listeners are closed
+	bool closed;                      // the listeners are closed
+	struct rk_node node;              // in the worker's list until closed
 	struct rk_share *next_retired;
 	struct rk_counters counters;
 	struct rk_error_record error;

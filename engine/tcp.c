@@ -78,6 +78,7 @@ void tcp_close_flow(struct rk_worker *worker, struct rk_tcp_flow *flow, bool res
 	flow->reset = reset;
 	end_pending(worker, flow);
 	timer_stop(&flow->timer);
+	timer_stop(&flow->patience);
 	list_remove(&flow->waiting);
 	list_remove(&flow->ready);
 	for (unsigned i = 0; i < LANE_COUNT; i++)
@@ -169,6 +170,9 @@ static int try_target(struct rk_worker *worker, struct rk_tcp_flow *flow)
 		close_socket(worker, &flow->fds[LANE_OUT], false);
 		return result;
 	}
+	if (untracked_begin(
+		    worker, &flow->route, flow->share, flow->fds[LANE_OUT], &target, &flow->client))
+		timer_start(&worker->timers, &flow->patience, TIMER_UNTRACKED);
 	flow->state = TCP_CONNECTING;
 	flow->in_flight++;
 	ring_connect(worker->ring, flow->fds[LANE_OUT], &target, tcp_tag(flow, OP_TCP_CONNECT));
@@ -181,7 +185,7 @@ static void flow_connect(struct rk_worker *worker, struct rk_tcp_flow *flow)
 
 	do {
 		result = try_target(worker, flow);
-	} while (result < 0 && route_retry(&flow->route, flow->share, -result));
+	} while (result < 0 && route_retry(worker, &flow->route, flow->share, -result));
 	if (result < 0)
 		tcp_fail_flow(worker, flow, ERROR_CONNECT, -result);
 }
@@ -286,9 +290,19 @@ void tcp_connect_timeout(struct rk_worker *worker, struct rk_timer *timer)
 {
 	struct rk_tcp_flow *flow = RK_CONTAINER_OF(timer, struct rk_tcp_flow, timer);
 
+	if (flow->state == TCP_CONNECTING && flow->route.untracked)
+		untracked_failed(worker, &flow->route, flow->share, ETIMEDOUT);
 	tcp_fail_flow(
 		worker, flow, flow->state == TCP_WAITING ? ERROR_SOCKET : ERROR_CONNECT, ETIMEDOUT);
 	tcp_settle_flow(worker, flow);
+}
+
+// The cancelled connect fails, and the route has another way to the same target.
+void tcp_untracked_timeout(struct rk_worker *worker, struct rk_timer *patience)
+{
+	struct rk_tcp_flow *flow = RK_CONTAINER_OF(patience, struct rk_tcp_flow, patience);
+
+	cancel(worker, flow, LANE_OUT, tcp_tag(flow, OP_TCP_CONNECT));
 }
 
 // To a server that expects it, before the client's first byte. 0 or -errno.
@@ -313,10 +327,21 @@ static int send_proxy_header(const struct rk_tcp_flow *flow)
 	return (size_t)sent == length ? 0 : -ENOBUFS;
 }
 
+// Gives up what a connect has begun, now: until it is closed the socket would keep the client's
+// port.
+static void disconnect(int fd)
+{
+	static const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+
+	connect(fd, &nowhere, sizeof(nowhere));
+}
+
 static void connect_failed(struct rk_worker *worker, struct rk_tcp_flow *flow, int error)
 {
+	if (flow->route.untracked)
+		disconnect(flow->fds[LANE_OUT]);
 	close_socket(worker, &flow->fds[LANE_OUT], false);
-	if (route_retry(&flow->route, flow->share, error))
+	if (route_retry(worker, &flow->route, flow->share, error))
 		flow_connect(worker, flow);
 	else
 		tcp_fail_flow(worker, flow, ERROR_CONNECT, error);
@@ -328,6 +353,7 @@ static void connect_complete(
 	int result = 0;
 
 	flow->in_flight--;
+	timer_stop(&flow->patience);
 	if (flow->state == TCP_CLOSING)
 		return;
 	if (completion->result < 0) {
@@ -341,6 +367,8 @@ static void connect_complete(
 		return;
 	}
 	route_remember(&flow->route, flow->share);
+	if (flow->route.untracked)
+		count_one(&flow->share->counters, COUNT_UNTRACKED);
 	route_count(worker, &flow->route, flow->share);
 	worker_reached(worker, flow->share, true);
 	flow->state = TCP_OPEN;

@@ -43,8 +43,9 @@ struct rk_tcp_flow {
 	uint64_t active_ms;    // when bytes last came or went
 	uint64_t bytes[LANE_COUNT];
 	struct rk_timer timer;
-	struct rk_node waiting; // in the pool's queue, or in the worker's queue for buffers
-	struct rk_node ready;   // in the worker's queue of flows that splice on in the next turn
+	struct rk_timer patience; // of an untracked connect, see untracked.h
+	struct rk_node waiting;   // in the pool's queue, or in the worker's queue for buffers
+	struct rk_node ready;     // in the worker's queue of flows that splice on in the next turn
 	struct rk_lane lanes[LANE_COUNT];
 };
 
@@ -59,6 +60,7 @@ void tcp_pool_filled(struct rk_worker *worker, enum rk_socket_kind kind);
 // The process is out of descriptors: give up the flows that wait for one.
 void tcp_pool_starved(struct rk_worker *worker, enum rk_socket_kind kind, int error);
 void tcp_connect_timeout(struct rk_worker *worker, struct rk_timer *timer);
+void tcp_untracked_timeout(struct rk_worker *worker, struct rk_timer *patience);
 void tcp_half_closed_timeout(struct rk_worker *worker, struct rk_timer *timer);
 // Call at the end of each turn: what was received in it decides how much bulk flows may receive in
 // the next.

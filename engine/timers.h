@@ -11,6 +11,7 @@
 
 enum rk_timer_kind {
 	TIMER_CONNECT,     // a TCP flow waits for its child socket or connection
+	TIMER_UNTRACKED,   // ... went untracked, and has not reached its target
 	TIMER_HALF_CLOSED, // a TCP flow has one direction closed: watch its silent side
 	TIMER_PAUSE,       // a listener waits after EMFILE
 	TIMER_UDP_IDLE,    // a UDP flow had no datagram

@@ -70,7 +70,7 @@ bool udp_connect_flow(struct rk_worker *worker, struct rk_udp_flow *flow)
 
 	do {
 		result = try_target(worker, flow);
-	} while (result < 0 && route_retry(&flow->route, share, -result));
+	} while (result < 0 && route_retry(worker, &flow->route, share, -result));
 	if (result < 0) {
 		udp_fail_flow(worker, flow, ERROR_CONNECT, -result);
 		return false;
@@ -130,7 +130,7 @@ static void flow_refused(struct rk_worker *worker, struct rk_udp_flow *flow)
 			udp_receive_from_child(worker, flow);
 		return;
 	}
-	if (!route_retry(&flow->route, share, ECONNREFUSED)) {
+	if (!route_retry(worker, &flow->route, share, ECONNREFUSED)) {
 		worker_reached(worker, share, false);
 		udp_close_flow(worker, flow);
 		return;

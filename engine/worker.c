@@ -72,6 +72,8 @@ static void run_timers(struct rk_worker *worker)
 
 	if (worker->clock_stale)
 		timers_update(timers);
+	while ((timer = timers_expired(timers, TIMER_UNTRACKED)))
+		tcp_untracked_timeout(worker, timer);
 	while ((timer = timers_expired(timers, TIMER_CONNECT)))
 		tcp_connect_timeout(worker, timer);
 	while ((timer = timers_expired(timers, TIMER_HALF_CLOSED)))
@@ -177,6 +179,7 @@ int worker_open(struct rk_worker *worker)
 	};
 	const uint64_t delays_ms[TIMER_KIND_COUNT] = {
 		[TIMER_CONNECT] = worker->options.connect_timeout_ms,
+		[TIMER_UNTRACKED] = UNTRACKED_PATIENCE_MS,
 		[TIMER_HALF_CLOSED] = HALF_CLOSED_WATCH_MS,
 		[TIMER_PAUSE] = LISTENER_PAUSE_MS,
 		[TIMER_UDP_IDLE] = worker->options.udp_idle_timeout_ms,

@@ -9,7 +9,9 @@
 //	SOURCE_FULL      The sockets carry a mark that no rule asks for. The packet filter
 //	                 (base/netlink_nft.h) notes their connections, and puts another mark, which
 //	                 the rule asks for, on all that answers them: TCP, UDP, ICMP, and what comes
-//	                 from containers behind a bridge with NAT.
+//	                 from containers behind a bridge with NAT. TCP connections that end in the
+//	                 namespace itself go past it (engine/untracked.h) with other marks: that of
+//	                 the rule, as below, and one that keeps them untracked.
 //	SOURCE_DIRECT    No packet filter: the sockets carry the mark of the rule, and accepted TCP
 //	                 connections inherit it (tcp_fwmark_accept).
 //	SOURCE_LOOPBACK  No mark: whatever answers from a loopback address comes back.
@@ -39,6 +41,10 @@
 // 0x2000, Cilium 0xf00, Tailscale 0xff0000, wg-quick a number below 65536).
 #define MARK_SENT       0x20000000u
 #define MARK_RETURNED   0x10000000u
+#define MARK_UNTRACKED  0x40000000u
+#define MARK_INQUIRY    0x08000000u
+#define MARKS_UNTRACKED (MARK_RETURNED | MARK_UNTRACKED)
+#define MARKS_INQUIRY   (MARK_SENT | MARK_RETURNED | MARK_INQUIRY)
 #define ROUTING_TABLE   21067u
 #define OUTSIDE_GROUP   21067u // of the network driver's interface
 #define PRIORITY_MARK   110u
@@ -142,7 +148,6 @@ static void set_tracking_times(uint32_t udp_idle_ms)
 }
 
 // Resets that the kernel sends for us belong to no socket and have no mark but the reflected one.
-// With the packet filter it must be off: there it would also turn those meant for a container.
 static void reflect_marks(bool on)
 {
 	write_setting("/proc/sys/net/ipv4/fwmark_reflect", on ? "1" : "0");
@@ -195,26 +200,68 @@ static void try_loopback(struct rk_source_info *info, uint32_t mark)
 	}
 }
 
+// Whether TCP servers at `kind`'s own address are reached, and clients refused where nobody
+// listens, past connection tracking; and whether an inquiry is answered, whoever listens.
+static bool untracked_works(const struct rk_addr *answers, unsigned kind)
+{
+	const struct rk_addr *target = &answers[kinds[kind].family == AF_INET6];
+
+	return direct_works(answers, kind, MARKS_UNTRACKED) &&
+	       srcip_probe_refusal(target, MARKS_UNTRACKED, false) == 0 &&
+	       srcip_probe_refusal(target, MARKS_INQUIRY, true) == 0;
+}
+
+// For all of TCP that the packet filter works for, or not at all.
+static void try_untracked(struct rk_source_info *info, const struct rk_addr *answers)
+{
+	for (unsigned kind = 0; kind < SOCKET_KIND_COUNT; kind++) {
+		if (kinds[kind].socktype != SOCK_STREAM || info->level[kind] != SOURCE_FULL)
+			continue;
+		if (!untracked_works(answers, kind)) {
+			log_debug("source address: %s: all is tracked", kinds[kind].name);
+			return;
+		}
+	}
+	info->untracked_mark = MARKS_UNTRACKED;
+	info->inquiry_mark = MARKS_INQUIRY;
+}
+
+// A kernel that cannot refuse connections, or leave them untracked, does without that. 0 or -code.
+static int add_packet_filter(struct srcip *srcip, struct rk_error *e)
+{
+	struct rk_nft_marks marks = {.sent = MARK_SENT,
+		.returned = MARK_RETURNED,
+		.untracked = MARK_UNTRACKED,
+		.inquiry = MARK_INQUIRY};
+
+	srcip->netfilter_fd = nft_add_return_table(NFT_TABLE, &marks, e);
+	if (srcip->netfilter_fd >= 0)
+		return 0;
+	marks.untracked = marks.inquiry = 0;
+	srcip->netfilter_fd = nft_add_return_table(NFT_TABLE, &marks, e);
+	return srcip->netfilter_fd < 0 ? srcip->netfilter_fd : 0;
+}
+
 // The best way that works; sets srcip->mark.
 static void choose_mark(struct srcip *srcip, struct rk_source_info *info,
 	const struct rk_addr *answers, uint32_t udp_idle_ms)
 {
-	const struct rk_nft_marks marks = {.sent = MARK_SENT, .returned = MARK_RETURNED};
 	char line[512];
 	struct rk_error e;
 
-	srcip->netfilter_fd = nft_add_return_table(NFT_TABLE, &marks, &e);
-	if (srcip->netfilter_fd < 0) {
+	reflect_marks(true);
+	if (add_packet_filter(srcip, &e) < 0) {
 		log_info("source address: not shown behind NAT in the namespace: %s",
 			error_line(&e, line, sizeof(line)));
 	} else {
 		set_tracking_times(udp_idle_ms);
 		srcip->mark = MARK_SENT;
-		if (try_mark(info, answers, SOURCE_FULL, srcip->mark))
+		if (try_mark(info, answers, SOURCE_FULL, srcip->mark)) {
+			try_untracked(info, answers);
 			return;
+		}
 		fd_close(&srcip->netfilter_fd);
 	}
-	reflect_marks(true);
 	srcip->mark = MARK_RETURNED;
 	if (try_mark(info, answers, SOURCE_DIRECT, srcip->mark))
 		return;

@@ -57,8 +57,8 @@ static int open_socket(int family, int socktype)
 	return fd < 0 ? -errno : fd;
 }
 
-// A server on all addresses; *port is the kernel's choice.
-static int open_server(int family, int socktype, uint16_t *port)
+// A server on all addresses, or only its socket; *port is the kernel's choice.
+static int open_server(int family, int socktype, bool listening, uint16_t *port)
 {
 	RK_CLEANUP_FD int fd = open_socket(family, socktype);
 	struct rk_addr addr = {.sa = {.sa_family = (sa_family_t)family}};
@@ -73,7 +73,7 @@ static int open_server(int family, int socktype, uint16_t *port)
 		return rc;
 	if (bind(fd, &addr.sa, addr_length(&addr)) < 0 || getsockname(fd, &addr.sa, &length) < 0)
 		return -errno;
-	if (socktype == SOCK_STREAM && listen(fd, 1) < 0)
+	if (listening && listen(fd, 1) < 0)
 		return -errno;
 	*port = addr_port(&addr);
 	return fd_take(&fd);
@@ -179,7 +179,8 @@ static int probe_once(int socktype, const struct rk_addr *target, uint32_t mark)
 	struct rk_addr to = *target;
 	struct rk_addr own;
 	uint16_t port = 0;
-	RK_CLEANUP_FD int server = open_server(target->sa.sa_family, socktype, &port);
+	RK_CLEANUP_FD int server =
+		open_server(target->sa.sa_family, socktype, socktype == SOCK_STREAM, &port);
 	RK_CLEANUP_FD int client = -1;
 
 	if (server < 0)
@@ -198,5 +199,33 @@ int srcip_probe(int socktype, const struct rk_addr *target, uint32_t mark)
 
 	for (int tries = 0; tries < TRIES && rc == -ETIMEDOUT; tries++)
 		rc = probe_once(socktype, target, mark);
+	return rc;
+}
+
+static int probe_refusal_once(const struct rk_addr *target, uint32_t mark, bool listening)
+{
+	struct rk_addr to = *target;
+	struct rk_addr own;
+	uint16_t port = 0;
+	RK_CLEANUP_FD int server = open_server(target->sa.sa_family, SOCK_STREAM, listening, &port);
+	RK_CLEANUP_FD int client = -1;
+	int rc;
+
+	if (server < 0)
+		return server;
+	addr_set_port(&to, port);
+	client = open_client(&to, SOCK_STREAM, mark, &own);
+	rc = client < 0 ? client : finish_connect(client);
+	if (rc == -ECONNREFUSED)
+		return 0;
+	return rc == 0 ? -EISCONN : rc;
+}
+
+int srcip_probe_refusal(const struct rk_addr *target, uint32_t mark, bool listening)
+{
+	int rc = -ETIMEDOUT;
+
+	for (int tries = 0; tries < TRIES && rc == -ETIMEDOUT; tries++)
+		rc = probe_refusal_once(target, mark, listening);
 	return rc;
 }

@@ -17,3 +17,7 @@ void srcip_foreign_client(struct rk_addr *client, int family);
 // is ignored). May take seconds when it fails. 0 or -errno; -EADDRNOTAVAIL: the server saw
 // another client.
 int srcip_probe(int socktype, const struct rk_addr *target, uint32_t mark);
+
+// A connect of the same client to `target`, where a server listens or a socket only has the port:
+// 0 when it is refused, else -errno; -EISCONN: it was not. May take seconds.
+int srcip_probe_refusal(const struct rk_addr *target, uint32_t mark, bool listening);

@@ -90,6 +90,18 @@ levels() {
 		"sourceIP":"require"}')" 'source-ip = require: clients cannot be shown'
 }
 
+@test "source-ip: on a kernel that cannot leave connections untracked all are shown, and tracked" {
+	DENY=("$RK_TOOLS/deny-source" untracked)
+	start_engine <<<'source-ip = prefer'
+	assert_equal "$(levels)" 'full full full full'
+	assert_equal "$(ask A tcp "$HOST4" "$ANY" --times 5 | sort | uniq -c | xargs)" '5 same'
+	assert_equal "$(ask A tcp "$HOST6" "$ANY")" same
+	assert_equal "$(ask A tcp "$HOST4" "$LOOP")" same
+	assert_equal "$(ask A udp "$HOST4" "$UANY")" same
+	assert_equal "$(port_stat 1 "p['connections']['untracked']")" 0
+	refute_match "$(in_ns nft list table inet rk-engine)" 'notrack|reject'
+}
+
 @test "source-ip: without transparent sockets clients are downgraded, not delayed, never loopback" {
 	DENY=("$RK_TOOLS/deny-source" transparent)
 	start_engine </dev/null

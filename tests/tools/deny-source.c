@@ -3,6 +3,9 @@
 //   deny-source netfilter PROGRAM [ARGUMENT...]     socket(2) of NETLINK_NETFILTER:
 //   EPROTONOSUPPORT,
 //                                                   as on a kernel without nftables
+//   deny-source untracked PROGRAM [ARGUMENT...]     a netlink message of more than 2 KiB:
+//   EOPNOTSUPP,
+//                                                   as on a kernel without nftables' "reject"
 //   deny-source transparent PROGRAM [ARGUMENT...]   IP_TRANSPARENT and IPV6_TRANSPARENT: EPERM
 
 #include <errno.h>
@@ -33,6 +36,17 @@ static struct sock_filter netfilter[] = {
 	RETURN(SECCOMP_RET_ALLOW),
 };
 
+static struct sock_filter untracked[] = {
+	LOAD(nr),
+	UNLESS(SYS_sendto, 5),
+	LOAD(args[5]),
+	UNLESS(sizeof(struct sockaddr_nl), 3),
+	LOAD(args[2]),
+	BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 2048, 0, 1),
+	RETURN(SECCOMP_RET_ERRNO | EOPNOTSUPP),
+	RETURN(SECCOMP_RET_ALLOW),
+};
+
 static struct sock_filter transparent[] = {
 	LOAD(nr),
 	UNLESS(SYS_setsockopt, 8),
@@ -59,11 +73,14 @@ int main(int argc, char **argv)
 	int rc = -1;
 
 	if (argc < 3) {
-		fprintf(stderr, "usage: deny-source netfilter|transparent PROGRAM [ARGUMENT...]\n");
+		fprintf(stderr, "usage: deny-source netfilter|untracked|transparent PROGRAM "
+				"[ARGUMENT...]\n");
 		return 2;
 	}
 	if (strcmp(argv[1], "netfilter") == 0)
 		rc = deny(netfilter, sizeof(netfilter));
+	else if (strcmp(argv[1], "untracked") == 0)
+		rc = deny(untracked, sizeof(untracked));
 	else if (strcmp(argv[1], "transparent") == 0)
 		rc = deny(transparent, sizeof(transparent));
 	if (rc < 0) {

@@ -367,8 +367,10 @@ static void connect_complete(
 		return;
 	}
 	route_remember(&flow->route, flow->share);
-	if (flow->route.untracked)
+	if (flow->route.untracked) {
+		untracked_answered(&flow->route, flow->share);
 		count_one(&flow->share->counters, COUNT_UNTRACKED);
+	}
 	route_count(worker, &flow->route, flow->share);
 	worker_reached(worker, flow->share, true);
 	flow->state = TCP_OPEN;

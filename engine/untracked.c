@@ -42,27 +42,38 @@ static bool inquire(struct rk_worker *worker, const struct rk_share *share,
 
 static bool is_about(const struct rk_untracked *known, const struct rk_route *route)
 {
-	return known->target == route->target && known->port_offset == route->port_offset;
+	return known->generation == route->generation && known->target == route->target &&
+	       known->port_offset == route->port_offset;
+}
+
+// What was known of something else is forgotten.
+static void ask(struct rk_worker *worker, const struct rk_route *route, struct rk_share *share,
+	const struct rk_addr *target, const struct rk_addr *client)
+{
+	struct rk_untracked *known = &share->untracked[route->family];
+
+	if (!is_about(known, route))
+		*known = (struct rk_untracked){
+			.generation = route->generation,
+			.port_offset = route->port_offset,
+			.target = route->target,
+		};
+	known->until_ms = worker->timers.now_ms + UNTRACKED_TRUST_MS;
+	known->allowed = inquire(worker, share, target, client);
 }
 
 static bool may_go(struct rk_worker *worker, const struct rk_route *route, struct rk_share *share,
 	const struct rk_addr *target, const struct rk_addr *client)
 {
-	struct rk_untracked *known = &share->untracked[route->family];
+	const struct rk_untracked *known = &share->untracked[route->family];
 	uint64_t now_ms = worker->timers.now_ms;
 
 	if (route->list != ROUTE_OWN || !share->forward.untracked_mark)
 		return false;
-	if (now_ms < known->until_ms && known->generation == route->generation)
-		return known->allowed && is_about(known, route);
-	*known = (struct rk_untracked){
-		.until_ms = now_ms + UNTRACKED_TRUST_MS,
-		.generation = route->generation,
-		.port_offset = route->port_offset,
-		.target = route->target,
-		.allowed = inquire(worker, share, target, client),
-	};
-	return known->allowed;
+	if (now_ms >= known->until_ms || known->generation != route->generation)
+		ask(worker, route, share, target, client);
+	return known->allowed && is_about(known, route) &&
+	       (known->proven || now_ms >= known->trial_end_ms);
 }
 
 bool untracked_begin(struct rk_worker *worker, struct rk_route *route, struct rk_share *share,
@@ -70,7 +81,18 @@ bool untracked_begin(struct rk_worker *worker, struct rk_route *route, struct rk
 {
 	route->untracked = may_go(worker, route, share, target, client) &&
 			   set_mark(fd, share->forward.untracked_mark);
+	if (route->untracked)
+		share->untracked[route->family].trial_end_ms =
+			worker->timers.now_ms + UNTRACKED_PATIENCE_MS;
 	return route->untracked;
+}
+
+void untracked_answered(const struct rk_route *route, struct rk_share *share)
+{
+	struct rk_untracked *known = &share->untracked[route->family];
+
+	if (is_about(known, route))
+		known->proven = true;
 }
 
 void untracked_failed(
@@ -78,7 +100,12 @@ void untracked_failed(
 {
 	struct rk_untracked *known = &share->untracked[route->family];
 
+	if (!is_about(known, route))
+		return;
 	known->allowed = false;
-	if (error != ECONNREFUSED)
-		known->until_ms = worker->timers.now_ms + UNTRACKED_SHUN_MS;
+	known->trial_end_ms = 0;
+	if (error == ECONNREFUSED)
+		return;
+	known->proven = false;
+	known->until_ms = worker->timers.now_ms + UNTRACKED_SHUN_MS;
 }

@@ -10,10 +10,13 @@
 //
 // An untracked connection that is refused is repeated tracked, to the same target: NAT may have
 // come in between. So is one that is not answered at all (a packet filter of others that lets only
-// tracked connections pass), and then none goes untracked for UNTRACKED_SHUN_MS.
+// tracked connections pass), and then none goes untracked for UNTRACKED_SHUN_MS. Until one was
+// connected untracked the others do not follow: no more than one at a time has to wait for what
+// never comes.
 //
-// Limits: of a port range or a list of targets, one goes untracked at a time. Setting a mark needs
-// CAP_NET_ADMIN over the namespace, which its owner has; for any other user all are tracked.
+// Limits: what one client was answered holds for all of its family. Of a port range or a list of
+// targets, one goes untracked at a time. Setting a mark needs CAP_NET_ADMIN over the namespace,
+// which its owner has; for any other user all are tracked.
 #pragma once
 
 #include "base/addr.h"
@@ -34,12 +37,16 @@ struct rk_untracked {
 	uint64_t until_ms;                        // of the worker's clock
 	uint32_t generation, port_offset, target; // as in the route
 	bool allowed;
+	bool proven;           // one was connected
+	uint64_t trial_end_ms; // until then the last one has time to be
 };
 
 // Before `fd` is connected to `target` as the route says. True: it goes untracked, which the route
 // notes.
 bool untracked_begin(struct rk_worker *worker, struct rk_route *route, struct rk_share *share,
 	int fd, const struct rk_addr *target, const struct rk_addr *client);
-// It could not be connected.
+// It was connected,
+void untracked_answered(const struct rk_route *route, struct rk_share *share);
+// or could not be.
 void untracked_failed(
 	struct rk_worker *worker, const struct rk_route *route, struct rk_share *share, int error);

@@ -214,6 +214,8 @@ static bool untracked_works(const struct rk_addr *answers, unsigned kind)
 // For all of TCP that the packet filter works for, or not at all.
 static void try_untracked(struct rk_source_info *info, const struct rk_addr *answers)
 {
+	bool any = false;
+
 	for (unsigned kind = 0; kind < SOCKET_KIND_COUNT; kind++) {
 		if (kinds[kind].socktype != SOCK_STREAM || info->level[kind] != SOURCE_FULL)
 			continue;
@@ -221,7 +223,10 @@ static void try_untracked(struct rk_source_info *info, const struct rk_addr *ans
 			log_debug("source address: %s: all is tracked", kinds[kind].name);
 			return;
 		}
+		any = true;
 	}
+	if (!any)
+		return;
 	info->untracked_mark = MARKS_UNTRACKED;
 	info->inquiry_mark = MARKS_INQUIRY;
 }

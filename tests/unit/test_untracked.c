@@ -75,6 +75,8 @@ Test(untracked, asks_once_and_trusts_the_answer_for_a_while, .init = open_worker
 {
 	add_socket();
 	cr_expect(goes(own));
+	untracked_answered(&own, &share);
+	cr_expect(goes(own));
 	cr_expect(goes(own));
 	cr_expect_eq(sockets_left(), 1);
 	worker.timers.now_ms += UNTRACKED_TRUST_MS;
@@ -85,6 +87,7 @@ Test(untracked, asks_once_and_trusts_the_answer_for_a_while, .init = open_worker
 Test(untracked, holds_for_what_was_asked_about_only, .init = open_worker, .fini = close_worker)
 {
 	cr_expect(goes(own));
+	untracked_answered(&own, &share);
 	cr_expect_not(goes((struct rk_route){.list = ROUTE_REMOTE}));
 	cr_expect_not(goes((struct rk_route){.list = ROUTE_OWN, .target = 1}));
 	cr_expect_not(goes((struct rk_route){.list = ROUTE_OWN, .port_offset = 1}));
@@ -148,6 +151,62 @@ Test(untracked, silence_holds_longer, .init = open_worker, .fini = close_worker)
 	cr_expect_not(goes(own));
 	worker.timers.now_ms++;
 	cr_expect(goes(own));
+}
+
+Test(untracked, one_tries_before_others_follow, .init = open_worker, .fini = close_worker)
+{
+	cr_expect(goes(own));
+	cr_expect_not(goes(own));
+	untracked_answered(&own, &share);
+	cr_expect(goes(own));
+	cr_expect(goes(own));
+}
+
+// A trial that takes longer than the answer holds is still the only one; one of whom nothing is
+// heard (its client has left) is not waited for.
+Test(untracked, a_trial_has_its_time, .init = open_worker, .fini = close_worker)
+{
+	add_socket();
+	add_socket();
+	cr_expect(goes(own));
+	worker.timers.now_ms += UNTRACKED_PATIENCE_MS - 1;
+	cr_expect_not(goes(own));
+	cr_expect_eq(sockets_left(), 1);
+	worker.timers.now_ms++;
+	cr_expect(goes(own));
+}
+
+Test(untracked, what_is_heard_of_former_targets_is_not_about_these, .init = open_worker,
+	.fini = close_worker)
+{
+	const struct rk_route other = {.list = ROUTE_OWN, .generation = 1};
+
+	add_socket();
+	cr_expect(goes(own));
+	share.targets_generation++;
+	cr_expect(goes(other));
+	untracked_answered(&own, &share);
+	cr_expect_not(goes(other));
+	untracked_failed(&worker, &own, &share, ETIMEDOUT);
+	worker.timers.now_ms += UNTRACKED_PATIENCE_MS;
+	add_socket();
+	cr_expect(goes(other));
+}
+
+Test(untracked, what_was_proven_stays_so_until_silence, .init = open_worker, .fini = close_worker)
+{
+	add_socket();
+	add_socket();
+	cr_expect(goes(own));
+	untracked_answered(&own, &share);
+	untracked_failed(&worker, &own, &share, ECONNREFUSED);
+	worker.timers.now_ms += UNTRACKED_TRUST_MS;
+	cr_expect(goes(own));
+	cr_expect(goes(own));
+	untracked_failed(&worker, &own, &share, ECANCELED);
+	worker.timers.now_ms += UNTRACKED_SHUN_MS;
+	cr_expect(goes(own));
+	cr_expect_not(goes(own));
 }
 
 // Both families of clients are known apart.

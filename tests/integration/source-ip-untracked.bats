@@ -89,14 +89,17 @@ to_container() {
 	assert_equal "$(untracked "$ANY")" 40
 }
 
-# hold PORT: how many connections are tracked more while 20 clients are there.
+# hold PORT: how many connections are tracked more while 20 clients are there, each of them seen.
 hold() {
 	local before pid
 	before=$(tracked_now)
 	mkfifo "$DIR/end"
 	remote A python3 -c 'import socket, sys
 clients = [socket.create_connection(sys.argv[1:3], 20) for _ in range(20)]
-print(*(client.recv(100) for client in clients), flush=True)
+for client in clients:
+    ip, port = client.recv(100).decode().split()
+    assert (ip, int(port)) == client.getsockname()
+print("there", flush=True)
 open(sys.argv[3]).read()' "$HOST4" "$1" "$DIR/end" >"$DIR/open" 3>&- &
 	pid=$!
 	wait_until 10 test -s "$DIR/open"

@@ -3,10 +3,7 @@
 load lib
 load source-ip
 
-setup_file() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	file_start
-	remotes_start
+prepare_file() {
 	export IDLE HOLE ECHO
 	IDLE=$(free_port) HOLE=$(free_port) ECHO=$(free_port)
 	write_config "$FILE_DIR/keepalive.ini" ":$IDLE:7001/tcp" "127.0.0.1:$HOLE:7002/tcp" \

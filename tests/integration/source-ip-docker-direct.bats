@@ -6,10 +6,7 @@
 load lib
 load source-ip-docker
 
-setup_file() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	file_start
-	remotes_start
+prepare_file() {
 	docker_prepare
 	docker_start --userland-proxy=false
 	docker_import_image

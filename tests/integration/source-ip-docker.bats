@@ -4,10 +4,7 @@
 load lib
 load source-ip-docker
 
-setup_file() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	file_start
-	remotes_start
+prepare_file() {
 	docker_prepare
 	docker_start
 	docker_import_image

@@ -3,10 +3,7 @@
 load lib
 load source-ip
 
-setup_file() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	file_start
-	remotes_start
+prepare_file() {
 	cp "$RK_TOP/tests/tools/source-server.py" "$FILE_DIR/"
 }
 

@@ -4,17 +4,13 @@
 load lib
 load source-ip
 
-setup_file() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	file_start
-	remotes_start
-	export ANY LOOP NAT MOVED LEGACY FILTERED STOPPED RESET CONTAINER
+prepare_file() {
+	export ANY LOOP NAT MOVED LEGACY FILTERED STOPPED CONTAINER
 	ANY=$(free_port) LOOP=$(free_port) NAT=$(free_port) MOVED=$(free_port) LEGACY=$(free_port)
-	FILTERED=$(free_port) STOPPED=$(free_port) RESET=$(free_port)
+	FILTERED=$(free_port) STOPPED=$(free_port)
 	cp "$RK_TOP/tests/tools/source-server.py" "$FILE_DIR/"
 	write_config "$FILE_DIR/source.ini" ":$ANY:7001/tcp" ":$LOOP:7002/tcp" ":$NAT:8001/tcp" \
-		":$MOVED:7003/tcp" ":$LEGACY:7004/tcp" ":$FILTERED:7005/tcp" ":$STOPPED:7006/tcp" \
-		":$RESET:7007/tcp"
+		":$MOVED:7003/tcp" ":$LEGACY:7004/tcp" ":$FILTERED:7005/tcp" ":$STOPPED:7006/tcp"
 	engine_start "$FILE_DIR/source.ini"
 	source_server tcp both 7001
 	source_server tcp 127.0.0.1 7002
@@ -22,13 +18,9 @@ setup_file() {
 	CONTAINER=172.30.${REMOTE#rksrc}.2
 }
 
-# connections WHICH PORT: a figure of the port's statistics.
-connections() {
-	api_body /v1/stats | json "[p['connections']['$1'] for p in d if p['spec']['parentPort'] == $2][0]"
-}
-
+# untracked PORT: how many connections were not tracked.
 untracked() {
-	connections untracked "$1"
+	port_stat "$1" "p['connections']['untracked']"
 }
 
 # Times that a connection that went untracked had no answer.
@@ -129,7 +121,7 @@ open(sys.argv[3]).read()' "$HOST4" "$1" "$DIR/end" >"$DIR/open" 3>&- &
 	assert_equal "$(ask A tcp "$HOST4" "$NAT" --times 10 --bytes 1000 | sort | uniq -c | xargs)" '10 same'
 	assert_equal "$(ask A tcp "$HOST6" "$NAT" --times 10 --bytes 1000 | sort | uniq -c | xargs)" '10 same'
 	assert_equal "$(untracked "$NAT")" 0
-	assert_equal "$(connections retries "$NAT")" 0
+	assert_equal "$(port_stat "$NAT" "p['connections']['retries']")" 0
 }
 
 @test "untracked: asking whether NAT leads elsewhere reaches nobody" {

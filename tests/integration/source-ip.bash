@@ -7,11 +7,16 @@
 #                           which NAT leads what comes to PORT; sets INSIDE4, INSIDE6, addresses of
 #                           that network which the first machine gets
 
-# What files with such clients do; those that do more define their own.
+# What files with such clients do. Those that do more once define prepare_file.
 setup_file() {
 	[ "$(id -u)" -eq 0 ] || return 0
 	file_start
 	remotes_start
+	prepare_file
+}
+
+prepare_file() {
+	:
 }
 
 teardown_file() {
@@ -143,9 +148,9 @@ source_server() {
 	server_start "$1-$2-$3" python3 "$FILE_DIR/source-server.py" "$@"
 }
 
-# port_stat ID EXPRESSION: of port ID's statistics `p`.
+# port_stat ID|HOST-PORT EXPRESSION: of that port's statistics `p`.
 port_stat() {
-	api_body /v1/stats | json "[$2 for p in d if p['id'] == $1][0]"
+	api_body /v1/stats | json "[$2 for p in d if $1 in (p['id'], p['spec']['parentPort'])][0]"
 }
 
 downgraded() {

@@ -3,10 +3,7 @@
 load lib
 load source-ip
 
-setup_file() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	file_start
-	remotes_start
+prepare_file() {
 	export ANY LOOP BOTH DOCKER CLOSED UANY ULOOP UBOTH UCLOSED OFF REQUIRE
 	ANY=$(free_port) LOOP=$(free_port) BOTH=$(free_port) DOCKER=$(free_port) CLOSED=$(free_port)
 	UANY=$(free_port) ULOOP=$(free_port) UBOTH=$(free_port) UCLOSED=$(free_port)

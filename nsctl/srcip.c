@@ -88,12 +88,13 @@ static bool find_answer_address(struct rk_addr *addr, int family)
 	       !addr_is_wildcard(addr);
 }
 
-static void write_setting(const char *path, const char *value)
+static bool write_setting(const char *path, const char *value)
 {
 	int rc = file_write_text(path, value);
 
 	if (rc < 0 && rc != -ENOENT)
 		log_debug("source address: write %s: %s", path, strerror(-rc));
+	return rc == 0;
 }
 
 static int add_routes(int family, struct rk_error *e)
@@ -148,10 +149,11 @@ static void set_tracking_times(uint32_t udp_idle_ms)
 }
 
 // Resets that the kernel sends for us belong to no socket and have no mark but the reflected one.
-static void reflect_marks(bool on)
+// False: the setting is not ours to change, for IPv4 (a kernel may have no IPv6).
+static bool reflect_marks(bool on)
 {
-	write_setting("/proc/sys/net/ipv4/fwmark_reflect", on ? "1" : "0");
 	write_setting("/proc/sys/net/ipv6/fwmark_reflect", on ? "1" : "0");
+	return write_setting("/proc/sys/net/ipv4/fwmark_reflect", on ? "1" : "0");
 }
 
 // Whether servers on all addresses can be reached at `kind`'s own address with this mark.
@@ -253,8 +255,8 @@ static void choose_mark(struct srcip *srcip, struct rk_source_info *info,
 {
 	char line[512];
 	struct rk_error e;
+	bool reflected = reflect_marks(true);
 
-	reflect_marks(true);
 	if (add_packet_filter(srcip, &e) < 0) {
 		log_info("source address: not shown behind NAT in the namespace: %s",
 			error_line(&e, line, sizeof(line)));
@@ -262,7 +264,10 @@ static void choose_mark(struct srcip *srcip, struct rk_source_info *info,
 		set_tracking_times(udp_idle_ms);
 		srcip->mark = MARK_SENT;
 		if (try_mark(info, answers, SOURCE_FULL, srcip->mark)) {
-			try_untracked(info, answers);
+			// Without the setting nothing would answer, and finding that out takes
+			// long.
+			if (reflected)
+				try_untracked(info, answers);
 			return;
 		}
 		fd_close(&srcip->netfilter_fd);

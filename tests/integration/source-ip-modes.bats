@@ -99,6 +99,17 @@ levels() {
 	refute_match "$(in_ns nft list table inet rk-engine)" 'notrack|reject'
 }
 
+@test "source-ip: without a writable /proc/sys all are shown, and tracked" {
+	DENY=(unshare --mount sh -ec 'mount --bind -o ro /proc/sys /proc/sys
+		mount -o remount,bind,ro /proc/sys
+		exec "$@"' sh)
+	start_engine <<<'source-ip = prefer'
+	assert_equal "$(levels)" 'full full full full'
+	assert_equal "$(ask A tcp "$HOST4" "$ANY" --times 5 | sort | uniq -c | xargs)" '5 same'
+	assert_equal "$(ask A tcp "$HOST6" "$ANY")" same
+	assert_equal "$(port_stat 1 "p['connections']['untracked']")" 0
+}
+
 @test "source-ip: without transparent sockets clients are downgraded, not delayed, never loopback" {
 	DENY=("$RK_TOOLS/deny-source" transparent)
 	start_engine </dev/null

@@ -174,58 +174,69 @@ static int exchange_datagrams(int server, int client, const struct rk_addr *own)
 	return rc < 0 ? rc : receive_byte(client, 'a', NULL);
 }
 
-static int probe_once(int socktype, const struct rk_addr *target, uint32_t mark)
+struct probe {
+	int socktype;
+	const struct rk_addr *target; // its port is ignored
+	uint32_t mark;
+	bool listening; // somebody does, where that is needed to be reached
+	bool refusal;   // is what it asks for, and not an exchange
+};
+
+// 0 when the client was refused.
+static int judge_refusal(int rc)
 {
-	struct rk_addr to = *target;
-	struct rk_addr own;
-	uint16_t port = 0;
-	RK_CLEANUP_FD int server =
-		open_server(target->sa.sa_family, socktype, socktype == SOCK_STREAM, &port);
-	RK_CLEANUP_FD int client = -1;
-
-	if (server < 0)
-		return server;
-	addr_set_port(&to, port);
-	client = open_client(&to, socktype, mark, &own);
-	if (client < 0)
-		return client;
-	return socktype == SOCK_STREAM ? exchange_stream(server, client, &own)
-				       : exchange_datagrams(server, client, &own);
-}
-
-int srcip_probe(int socktype, const struct rk_addr *target, uint32_t mark)
-{
-	int rc = -ETIMEDOUT;
-
-	for (int tries = 0; tries < TRIES && rc == -ETIMEDOUT; tries++)
-		rc = probe_once(socktype, target, mark);
-	return rc;
-}
-
-static int probe_refusal_once(const struct rk_addr *target, uint32_t mark, bool listening)
-{
-	struct rk_addr to = *target;
-	struct rk_addr own;
-	uint16_t port = 0;
-	RK_CLEANUP_FD int server = open_server(target->sa.sa_family, SOCK_STREAM, listening, &port);
-	RK_CLEANUP_FD int client = -1;
-	int rc;
-
-	if (server < 0)
-		return server;
-	addr_set_port(&to, port);
-	client = open_client(&to, SOCK_STREAM, mark, &own);
-	rc = client < 0 ? client : finish_connect(client);
 	if (rc == -ECONNREFUSED)
 		return 0;
 	return rc == 0 ? -EISCONN : rc;
 }
 
-int srcip_probe_refusal(const struct rk_addr *target, uint32_t mark, bool listening)
+static int probe_once(const struct probe *probe)
+{
+	struct rk_addr to = *probe->target;
+	struct rk_addr own;
+	uint16_t port = 0;
+	RK_CLEANUP_FD int server =
+		open_server(to.sa.sa_family, probe->socktype, probe->listening, &port);
+	RK_CLEANUP_FD int client = -1;
+
+	if (server < 0)
+		return server;
+	addr_set_port(&to, port);
+	client = open_client(&to, probe->socktype, probe->mark, &own);
+	if (probe->refusal)
+		return judge_refusal(client < 0 ? client : finish_connect(client));
+	if (client < 0)
+		return client;
+	return probe->socktype == SOCK_STREAM ? exchange_stream(server, client, &own)
+					      : exchange_datagrams(server, client, &own);
+}
+
+static int probe_often(const struct probe *probe)
 {
 	int rc = -ETIMEDOUT;
 
 	for (int tries = 0; tries < TRIES && rc == -ETIMEDOUT; tries++)
-		rc = probe_refusal_once(target, mark, listening);
+		rc = probe_once(probe);
 	return rc;
+}
+
+int srcip_probe(int socktype, const struct rk_addr *target, uint32_t mark)
+{
+	return probe_often(&(struct probe){
+		.socktype = socktype,
+		.target = target,
+		.mark = mark,
+		.listening = socktype == SOCK_STREAM,
+	});
+}
+
+int srcip_probe_refusal(const struct rk_addr *target, uint32_t mark, bool listening)
+{
+	return probe_often(&(struct probe){
+		.socktype = SOCK_STREAM,
+		.target = target,
+		.mark = mark,
+		.listening = listening,
+		.refusal = true,
+	});
 }

@@ -167,11 +167,24 @@ static void match(struct batch *b, struct nftnl_rule *rule, const void *value, u
 		nftnl_expr_set(expression, NFTNL_EXPR_CMP_DATA, value, size);
 }
 
-// Goes on only when register & mask == bit.
-static void match_bit(struct batch *b, struct nftnl_rule *rule, uint32_t mask, uint32_t bit)
+// Goes on only when register & mask == value.
+static void match_masked(struct batch *b, struct nftnl_rule *rule, uint32_t mask, uint32_t value)
 {
 	combine(b, rule, mask, 0);
-	match(b, rule, &bit, sizeof(bit));
+	match(b, rule, &value, sizeof(value));
+}
+
+static void match_packet_mark(
+	struct batch *b, struct nftnl_rule *rule, uint32_t mask, uint32_t value)
+{
+	load_packet(b, rule, NFT_META_MARK);
+	match_masked(b, rule, mask, value);
+}
+
+static void match_connection_mark(struct batch *b, struct nftnl_rule *rule, uint32_t bit)
+{
+	load_connection(b, rule, NFT_CT_MARK);
+	match_masked(b, rule, bit, bit);
 }
 
 static void match_direction(struct batch *b, struct nftnl_rule *rule, uint8_t direction)
@@ -231,16 +244,14 @@ static void add_untracking(struct batch *b, const struct rk_nft_marks *marks)
 
 	if (!rule)
 		return;
-	load_packet(b, rule, NFT_META_MARK);
-	match_bit(b, rule, marks->untracked, marks->untracked);
+	match_packet_mark(b, rule, marks->untracked, marks->untracked);
 	add_expression(b, rule, "notrack");
 	rule_finish(b, rule, 0);
 }
 
 static void match_inquiry(struct batch *b, struct nftnl_rule *rule, uint32_t mark)
 {
-	load_packet(b, rule, NFT_META_MARK);
-	match_bit(b, rule, mark, mark);
+	match_packet_mark(b, rule, mark, mark);
 	match_direction(b, rule, IP_CT_DIR_ORIGINAL);
 }
 
@@ -255,7 +266,7 @@ static void add_answering(struct batch *b, const struct rk_nft_marks *marks)
 		load_packet(b, rule, NFT_META_OIF);
 		match(b, rule, &loopback, sizeof(loopback));
 		load_connection(b, rule, NFT_CT_STATUS);
-		match_bit(b, rule, IPS_DST_NAT, 0);
+		match_masked(b, rule, IPS_DST_NAT, 0);
 		expression = add_expression(b, rule, "reject");
 		set_number(expression, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
 		rule_finish(b, rule, 0);
@@ -275,31 +286,27 @@ static void add_marking(struct batch *b, const struct rk_nft_marks *marks)
 	struct nftnl_rule *rule = rule_new(b, "out");
 
 	if (rule) {
-		load_packet(b, rule, NFT_META_MARK);
-		match_bit(b, rule, marks->sent, marks->sent);
+		match_packet_mark(b, rule, marks->sent, marks->sent);
 		mark_connection(b, rule, marks->returned);
 		rule_finish(b, rule, 0);
 	}
 	rule = rule_new(b, "out");
 	if (rule) {
 		match_direction(b, rule, IP_CT_DIR_REPLY);
-		load_connection(b, rule, NFT_CT_MARK);
-		match_bit(b, rule, marks->returned, marks->returned);
+		match_connection_mark(b, rule, marks->returned);
 		mark_packet(b, rule, marks->returned, marks->returned);
 		rule_finish(b, rule, 0);
 	}
 	rule = rule_new(b, "out");
 	if (rule) {
-		load_packet(b, rule, NFT_META_MARK);
-		match_bit(b, rule, marks->sent | marks->returned, marks->returned);
+		match_packet_mark(b, rule, marks->sent | marks->returned, marks->returned);
 		match_direction(b, rule, IP_CT_DIR_ORIGINAL);
 		mark_packet(b, rule, marks->returned, 0);
 		rule_finish(b, rule, 0);
 	}
 	rule = rule_new(b, "pre");
 	if (rule) {
-		load_connection(b, rule, NFT_CT_MARK);
-		match_bit(b, rule, marks->returned, marks->returned);
+		match_connection_mark(b, rule, marks->returned);
 		mark_packet(b, rule, marks->returned, marks->returned);
 		rule_finish(b, rule, NLM_F_ACK);
 	}

@@ -140,3 +140,10 @@ const char *addr_format(const struct rk_addr *addr, char *text, size_t size)
 	snprintf(text, size, ip6 ? "[%s]:%u" : "%s:%u", ip, addr_port(addr));
 	return text;
 }
+
+void addr_disconnect(int fd)
+{
+	static const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+
+	connect(fd, &nowhere, sizeof(nowhere));
+}

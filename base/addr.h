@@ -32,3 +32,6 @@ bool addr_equal(const struct rk_addr *a, const struct rk_addr *b); // family, ip
 // "127.0.0.1:80" or "[::1]:80"; addr_format_ip() without port and brackets. Return `text`.
 const char *addr_format(const struct rk_addr *addr, char *text, size_t size);
 const char *addr_format_ip(const struct rk_addr *addr, char *text, size_t size);
+
+// Gives up the other end that a socket has, or was about to get, and the port that it had for it.
+void addr_disconnect(int fd);

@@ -51,13 +51,12 @@ static bool take_sockets(
 // The address that a packet to `client` would have. False: there is no way to it.
 static bool look(int fd, const struct rk_addr *client, struct rk_addr *source)
 {
-	static const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
 	socklen_t length = sizeof(*source);
 	bool found = connect(fd, &client->sa, addr_length(client)) == 0 &&
 		     getsockname(fd, &source->sa, &length) == 0;
 
 	// Frees the port that connecting took, and lets the next look choose an address again.
-	connect(fd, &nowhere, sizeof(nowhere));
+	addr_disconnect(fd);
 	addr_set_port(source, 0);
 	return found;
 }

@@ -327,19 +327,11 @@ static int send_proxy_header(const struct rk_tcp_flow *flow)
 	return (size_t)sent == length ? 0 : -ENOBUFS;
 }
 
-// Gives up what a connect has begun, now: until it is closed the socket would keep the client's
-// port.
-static void disconnect(int fd)
-{
-	static const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
-
-	connect(fd, &nowhere, sizeof(nowhere));
-}
-
 static void connect_failed(struct rk_worker *worker, struct rk_tcp_flow *flow, int error)
 {
+	// Until it is closed it would keep the client's port from the next.
 	if (flow->route.untracked)
-		disconnect(flow->fds[LANE_OUT]);
+		addr_disconnect(flow->fds[LANE_OUT]);
 	close_socket(worker, &flow->fds[LANE_OUT], false);
 	if (route_retry(worker, &flow->route, flow->share, error))
 		flow_connect(worker, flow);
